@@ -1,0 +1,34 @@
+// Package replication is the engine: it keeps the tables of two stores equal. It reads no clock but the one it is
+// given, starts no goroutine, and talks to databases only through package store, so a seeded scheduler can drive it
+// through any interleaving. Everything that takes long is a stepper: each Step makes at most one transaction on a side.
+package replication
+
+import (
+	"context"
+	"time"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// Engine works on one link. It keeps no state of its own: everything is in the ledgers of the two sides.
+type Engine struct {
+	Link   tablemap.Link // the names of link and sides; maps only as a default where no run has defined them yet
+	Stores [2]store.Store
+	Now    func() time.Time
+}
+
+// Outcome is what a step did.
+type Outcome int
+
+// The outcomes of a step.
+const (
+	Moved Outcome = iota // something was done; step again
+	Idle                 // nothing to do just now, or waiting for the other steppers: wait a little, step again
+	Done                 // there will be nothing more to do
+)
+
+// Stepper is work that is done step by step: a Stream, a Copy, a Replay, a Retry, a Verify.
+type Stepper interface {
+	Step(ctx context.Context) (Outcome, error)
+}
