@@ -44,6 +44,7 @@ type Relation struct {
 	Extra    []Column        `json:"extra,omitempty"`    // other columns that the filter reads; captured, not delivered
 	Defaults []ColumnDefault `json:"defaults,omitempty"` // written when a row is inserted
 	Unique   [][]int         `json:"unique,omitempty"`   // unique indexes within Columns, by position, less the key's
+	Free     []int           `json:"free,omitempty"`     // positions that a guard (Expect) does not compare: they flow one way only
 }
 
 // ColumnDefault is a value for a column that the other side does not have.

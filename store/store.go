@@ -136,7 +136,7 @@ const (
 	// Overwrite makes the row what After says, whatever it was: the master's word.
 	Overwrite Guard = iota
 	// Expect makes the write only if the row is still as Before says (nil: absent), compared in the columns of the
-	// relation: compare-and-set.
+	// relation, less those in its Free: compare-and-set.
 	Expect
 )
 
