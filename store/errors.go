@@ -71,7 +71,8 @@ func (e *MapError) Unwrap() error { return e.Err }
 // concerned (its capture was removed for a while).
 type GapError struct {
 	Table  string
-	Reason string // one clause, no values of rows
+	Reason string   // one clause, no values of rows
+	Next   Position // a cursor from which the log can be read without a gap; of no use while Table is set: Release it
 }
 
 func (e *GapError) Error() string {

@@ -33,6 +33,8 @@ const (
 	MetTable        = "met"        // notes of copies that the stream into this side has met in the other side's log
 	StatTable       = "stat"       // counters per map of the stream into this side
 	AlarmTable      = "alarm"      // why the stream into this side had to stop or queue a map
+	FlowTable       = "flow"       // what the stream into this side knows of each map and writer of the other side
+	SentTable       = "sent"       // per key the source position of the last change replayed into this side from its queue
 )
 
 // What a marker row is.
@@ -55,9 +57,9 @@ func Ledger() []LedgerTable {
 		{Name: ModeTable, Primary: 1, Captured: true, Columns: []LedgerColumn{
 			text("map"), text("mode"), integer("run"), integer("master"), integer("synced"), text("request")}},
 		{Name: DefinitionTable, Primary: 2, Columns: []LedgerColumn{text("map"), integer("run"), text("definition")}},
-		{Name: QueueTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "done", "id"}, {"map", "key"}, {"map", "new_key"}},
+		{Name: QueueTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "id"}, {"map", "key"}, {"map", "new_key"}},
 			Columns: []LedgerColumn{
-				integer("id"), text("map"), integer("done"), text("position"), text("seen"), text("kind"), blob("key"),
+				integer("id"), text("map"), text("position"), text("seen"), text("kind"), blob("key"),
 				blob("new_key"), blob("before"), blob("after"), integer("at")}},
 		{Name: ResendTable, Primary: 1, Serial: true, Captured: true, Columns: []LedgerColumn{
 			integer("id"), text("map"), blob("key"), integer("retry")}},
@@ -77,6 +79,9 @@ func Ledger() []LedgerTable {
 		{Name: StatTable, Primary: 1, Columns: []LedgerColumn{
 			text("map"), integer("applied"), integer("conflicts"), integer("lag"), integer("at")}},
 		{Name: AlarmTable, Primary: 1, Columns: []LedgerColumn{text("map"), text("kind"), text("message"), integer("at")}},
+		{Name: FlowTable, Primary: 1, Columns: []LedgerColumn{text("name"), text("body")}},
+		{Name: SentTable, Primary: 2, Indexes: [][]string{{"map", "position"}}, Columns: []LedgerColumn{
+			text("map"), blob("key"), text("position")}},
 	}
 }
 

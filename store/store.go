@@ -118,8 +118,8 @@ type Tx interface {
 	// ApplyEach makes the writes one by one, each in a savepoint of its own: a row's fault is in its Result, has left
 	// no trace in the database and does not stop the others.
 	ApplyEach(ctx context.Context, writes []Write) ([]Result, error)
-	// Put inserts rows into a ledger table, replacing those of the same primary key. In a table with a serial column
-	// that column comes first and its value is ignored on the way in.
+	// Put inserts rows into a ledger table, replacing those of the same primary key. In a table with a serial column,
+	// which comes first, 0 there means the next number.
 	Put(ctx context.Context, table string, rows ...Row) error
 	// Delete removes ledger rows. Order, Limit and Offset of the query are ignored.
 	Delete(ctx context.Context, q Query) error
