@@ -88,8 +88,8 @@ type Marker struct {
 
 // Reader reads users' tables and the ledger as one consistent state.
 type Reader interface {
-	// Lookup returns the relation's rows of the keys given, in that order, nil where there is none. Rows outside the
-	// relation's filter are found too.
+	// Lookup returns the relation's rows of the keys given, in that order, nil where there is none or where the
+	// row is outside the relation's filter.
 	Lookup(ctx context.Context, rel *Relation, keys []Row) ([]Row, error)
 	// Select returns rows of a ledger table. A database without a ledger reads as an empty one.
 	Select(ctx context.Context, q Query) ([]Row, error)
