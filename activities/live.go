@@ -1,0 +1,154 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// Modes of a map on a side, as MapLive tells them.
+const (
+	modeQueue = "queue"
+	modeLive  = "live"
+)
+
+// LiveWrites supervises a live map: it shows its counters, lets it catch up when a stream had to queue for it, and
+// ends when an alarm has taken it off.
+func (a *Activities) LiveWrites(ctx context.Context, in tablemap.MapRun) (tablemap.LiveResult, error) {
+	ctx, r, end := a.begin(ctx)
+	defer end()
+	a.watch.watched.Add(1)
+	defer a.watch.watched.Add(-1)
+	s := &supervisor{activities: a, runner: r, run: in, since: time.Now()}
+	for {
+		alarm, err := s.look(ctx)
+		if err == nil && alarm.Kind == tablemap.AlarmNone {
+			err = r.sleep(ctx, a.watch.pause())
+		}
+		if err != nil {
+			return tablemap.LiveResult{}, result(r.why(ctx, err))
+		}
+		if alarm.Kind != tablemap.AlarmNone {
+			return tablemap.LiveResult{Alarm: alarm}, nil
+		}
+	}
+}
+
+// supervisor watches one live map.
+type supervisor struct {
+	activities *Activities
+	runner     *runner
+	run        tablemap.MapRun
+	streams    []tablemap.StreamStats
+	told       tablemap.Health // what Temporal shows; "": not told yet
+	since      time.Time       // since when the health has not been what was told
+}
+
+// look takes one look at the map. Temporary errors show as health, not as the end.
+func (s *supervisor) look(ctx context.Context) (tablemap.Alarm, error) {
+	live, err := s.activities.watch.of(ctx, s.run.Map)
+	if errors.Is(err, store.ErrTransient) {
+		s.tell(ctx, tablemap.HealthRetrying)
+		return tablemap.Alarm{}, nil
+	}
+	if err != nil || live.Alarm.Kind != tablemap.AlarmNone {
+		return live.Alarm, err
+	}
+	s.streams = live.Streams[:]
+	if queued := sidesIn(live, modeQueue); len(queued) > 0 {
+		return tablemap.Alarm{}, s.catchUp(ctx, queued)
+	}
+	if len(sidesIn(live, modeLive)) < 2 {
+		return tablemap.Alarm{Kind: tablemap.AlarmFault, Message: "the ledger says that the map is off; it was changed by something else"}, nil
+	}
+	s.tell(ctx, healthOf(live))
+	if err := s.activities.watch.mindLink(ctx, s.activities.temporal, s.run.Link); err != nil {
+		activity.GetLogger(ctx).Warn("the link's workflow could not be looked at", "error", err)
+	}
+	return tablemap.Alarm{}, nil
+}
+
+// sidesIn are the sides on which the map has a mode.
+func sidesIn(live replication.MapLive, mode string) []tablemap.Side {
+	var sides []tablemap.Side
+	for side, m := range live.Modes {
+		if m == mode {
+			sides = append(sides, tablemap.Side(side))
+		}
+	}
+	return sides
+}
+
+func healthOf(live replication.MapLive) tablemap.Health {
+	for _, s := range live.Streams {
+		if s.Held > 0 {
+			return tablemap.HealthHeld
+		}
+	}
+	return tablemap.HealthOK
+}
+
+// catchUp plays back what a stream queued by itself, because a lock was in its way. The queue of a side holds changes
+// of the other one.
+func (s *supervisor) catchUp(ctx context.Context, queued []tablemap.Side) error {
+	s.tell(ctx, tablemap.HealthCatchingUp)
+	if err := s.stillWanted(ctx); err != nil {
+		return err
+	}
+	from := make([]tablemap.Side, len(queued))
+	for i, side := range queued {
+		from[i] = side.Other()
+	}
+	_, err := s.activities.replay(ctx, s.runner, s.run.Map, from...)
+	s.activities.watch.forget(ctx)
+	return err
+}
+
+// stillWanted asks Temporal, without the delay of heartbeats, whether this attempt has been cancelled: a map that is
+// about to be paused must not be turned live.
+func (s *supervisor) stillWanted(ctx context.Context) error {
+	client := activity.GetClient(ctx)
+	if client == nil {
+		return nil
+	}
+	return client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, s.progress(tablemap.HealthCatchingUp))
+}
+
+func (s *supervisor) progress(h tablemap.Health) tablemap.LiveProgress {
+	return tablemap.LiveProgress{Streams: s.streams, Health: h}
+}
+
+// tell shows the health: a worse one at once, a better one when it has lasted.
+func (s *supervisor) tell(ctx context.Context, h tablemap.Health) {
+	s.runner.note(s.progress(h))
+	if h == s.told {
+		s.since = time.Now()
+		return
+	}
+	if s.told != "" && rank(h) < rank(s.told) && time.Since(s.since) < s.activities.pace.Recovered {
+		return
+	}
+	if err := s.activities.temporal.TellHealth(ctx, s.run.Link, s.run.Map, h); err != nil {
+		activity.GetLogger(ctx).Warn("health is not shown", "map", s.run.Map, "error", err)
+		return
+	}
+	s.told, s.since = h, time.Now()
+}
+
+func rank(h tablemap.Health) int {
+	switch h {
+	case tablemap.HealthOK:
+		return 0
+	case tablemap.HealthCatchingUp:
+		return 1
+	case tablemap.HealthRetrying:
+		return 2
+	}
+	return 3
+}

@@ -1,0 +1,35 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// Stream moves changes from one side to the other until no map is attached any more, or its log has a gap.
+func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error) {
+	ctx, r, end := a.begin(ctx)
+	defer end()
+	looked := time.Now()
+	err := run(ctx, r, job[Stream]{
+		build: func(ctx context.Context) (Stream, error) { return a.engine.NewStream(ctx, in.From) },
+		note:  func(s Stream) { r.note(s.Progress()) },
+		end:   func(s Stream) { _ = s.Close() }, // it only read; there is nothing to lose
+		idle: func(ctx context.Context, s Stream) (bool, error) {
+			if time.Since(looked) < a.pace.Detached {
+				return false, s.Wait(ctx)
+			}
+			looked = time.Now()
+			maps, err := a.engine.Attached(ctx)
+			return len(maps) == 0, err
+		},
+	})
+	var gap *store.GapError
+	if errors.As(err, &gap) {
+		return tablemap.StreamResult{Alarm: tablemap.Alarm{Kind: tablemap.AlarmGap, Message: gap.Error()}}, nil
+	}
+	return tablemap.StreamResult{}, result(err)
+}
