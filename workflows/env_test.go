@@ -1,8 +1,6 @@
 package workflows_test
 
 import (
-	"context"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,103 +13,10 @@ import (
 
 	"github.com/dualwrite/dualwrite/tablemap"
 	"github.com/dualwrite/dualwrite/workflows"
+	"github.com/dualwrite/dualwrite/workflows/workflowstest"
 )
 
 const link = "contoso"
-
-// engine stands in for the activities: it records what was asked and does what a test tells it to.
-type engine struct {
-	mu    sync.Mutex
-	calls []string
-	runs  []int // of Attach
-
-	attach  func() error
-	copied  tablemap.CopyResult
-	copy    func(ctx context.Context) error
-	replay  func(ctx context.Context, in tablemap.ReplayRequest) error
-	live    func(ctx context.Context) (tablemap.LiveResult, error)
-	stream  func(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error)
-	discard func() error
-}
-
-var _ tablemap.Activities = (*engine)(nil)
-
-func (e *engine) note(call string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.calls = append(e.calls, call)
-}
-
-func (e *engine) called() []string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return append([]string{}, e.calls...)
-}
-
-func (e *engine) Attach(_ context.Context, in tablemap.AttachRequest) (tablemap.AttachResult, error) {
-	e.note("Attach")
-	e.mu.Lock()
-	e.runs = append(e.runs, in.Run)
-	e.mu.Unlock()
-	if e.attach != nil {
-		return tablemap.AttachResult{}, e.attach()
-	}
-	return tablemap.AttachResult{}, nil
-}
-
-func (e *engine) InitialCopy(ctx context.Context, _ tablemap.MapRun) (tablemap.CopyResult, error) {
-	e.note("InitialCopy")
-	if e.copy != nil {
-		return e.copied, e.copy(ctx)
-	}
-	return e.copied, nil
-}
-
-func (e *engine) Replay(ctx context.Context, in tablemap.ReplayRequest) (tablemap.ReplayResult, error) {
-	e.note("Replay")
-	if e.replay != nil {
-		return tablemap.ReplayResult{}, e.replay(ctx, in)
-	}
-	return tablemap.ReplayResult{}, nil
-}
-
-func (e *engine) LiveWrites(ctx context.Context, _ tablemap.MapRun) (tablemap.LiveResult, error) {
-	e.note("LiveWrites")
-	if e.live != nil {
-		return e.live(ctx)
-	}
-	return tablemap.LiveResult{}, untilCancelled(ctx)
-}
-
-func (e *engine) Pause(context.Context, tablemap.MapRun) error { e.note("Pause"); return nil }
-func (e *engine) Stop(context.Context, tablemap.MapRun) error  { e.note("Stop"); return nil }
-
-func (e *engine) Discard(context.Context, tablemap.MapRun) error {
-	e.note("Discard")
-	if e.discard != nil {
-		return e.discard()
-	}
-	return nil
-}
-
-func (e *engine) Stream(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error) {
-	e.note("Stream")
-	if e.stream != nil {
-		return e.stream(ctx, in)
-	}
-	return tablemap.StreamResult{}, nil
-}
-
-func (e *engine) EnsureLink(context.Context, tablemap.LinkRequest) error {
-	e.note("EnsureLink")
-	return nil
-}
-
-// untilCancelled is an activity that works until it is cancelled.
-func untilCancelled(ctx context.Context) error {
-	<-ctx.Done()
-	return ctx.Err()
-}
 
 func definition() tablemap.Map {
 	return tablemap.Map{Name: "customers", Tables: [2]string{"custtable", "account"}}
@@ -146,13 +51,14 @@ func failedSync() workflows.State {
 type bundle struct {
 	*testsuite.TestWorkflowEnvironment
 	t      *testing.T
-	engine *engine
+	engine *workflowstest.Engine
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
-	b := &bundle{suite.NewTestWorkflowEnvironment(), t, &engine{}}
+	suite.SetLogger(workflowstest.Quiet())
+	b := &bundle{suite.NewTestWorkflowEnvironment(), t, &workflowstest.Engine{}}
 	b.SetWorkerOptions(worker.Options{Interceptors: workflows.Interceptors()})
 	workflows.Register(b)
 	b.RegisterActivity(b.engine)

@@ -185,14 +185,15 @@ func (m *tableMap) noteHealth(ctx workflow.Context, a arrival) {
 
 // refuse ends a request that is not allowed.
 func (m *tableMap) refuse(ctx workflow.Context, p *pending, err error) {
-	reason := failureOf(err).Message
+	f := failureOf(err)
+	reason := f.Message
 	if !p.update {
 		m.record(ctx, p.Request, errors.New(reason))
 	}
 	m.state.remember(p.ID, reason)
 	m.settle(p, err)
 	if p.ReplyTo != "" {
-		m.answer(ctx, p.ReplyTo, Answer{Request: p.ID, Report: m.state.Report(), Refused: reason})
+		m.answer(ctx, p.ReplyTo, Answer{Request: p.ID, Report: m.state.Report(), Refused: reason, Hint: f.Hint, Code: f.Type})
 	}
 }
 

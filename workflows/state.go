@@ -83,6 +83,9 @@ type Answer struct {
 	Request string          `json:"request"`
 	Report  tablemap.Report `json:"report"`
 	Refused string          `json:"refused,omitempty"` // why the request was refused
+	Hint    string          `json:"hint,omitempty"`    // the mend
+	Code    string          `json:"code,omitempty"`    // type of the error
+	Already bool            `json:"already,omitempty"` // the map was there before
 }
 
 // NewState is the state of a map that has never run.

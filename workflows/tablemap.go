@@ -197,8 +197,13 @@ func (m *tableMap) underWay(ctx workflow.Context, p *pending) bool {
 	if goal != status && !coming {
 		return false
 	}
-	m.accept(p)
-	m.answerAll(ctx)
+	m.state.remember(p.ID, "")
+	m.settle(p, nil)
+	if coming {
+		m.await(p.Request)
+		return true
+	}
+	m.answer(ctx, p.ReplyTo, Answer{Request: p.ID, Report: m.state.Report(), Already: true})
 	return true
 }
 

@@ -16,7 +16,7 @@ func TestRunGoesToInitializing(t *testing.T) {
 	s := b.run(in(tablemap.NotRunning))
 	require.Equal(t, tablemap.Initializing, s.Status)
 	require.Equal(t, 1, s.Run)
-	require.Equal(t, []string{"Attach", "EnsureLink"}, b.engine.called())
+	require.Equal(t, []string{"Attach", "EnsureLink"}, b.engine.Asked.Calls())
 }
 
 func TestInitializingGoesToRunning(t *testing.T) {
