@@ -59,20 +59,23 @@ type Replay interface {
 	Progress() tablemap.ReplayProgress
 }
 
-// FromEngine adapts the engine.
-func FromEngine(e *replication.Engine) Engine { return engine{e} }
+// Adapter is the engine as an Engine.
+type Adapter struct{ *replication.Engine }
 
-type engine struct{ *replication.Engine }
+var _ Engine = Adapter{}
 
-func (e engine) NewStream(ctx context.Context, from tablemap.Side) (Stream, error) {
+// NewStream implements Engine.
+func (e Adapter) NewStream(ctx context.Context, from tablemap.Side) (Stream, error) {
 	return orNil[Stream](e.Engine.NewStream(ctx, from))
 }
 
-func (e engine) NewCopy(ctx context.Context, mapName string, run int) (Copy, error) {
+// NewCopy implements Engine.
+func (e Adapter) NewCopy(ctx context.Context, mapName string, run int) (Copy, error) {
 	return orNil[Copy](e.Engine.NewCopy(ctx, mapName, run))
 }
 
-func (e engine) NewReplay(ctx context.Context, mapName string, from tablemap.Side) (Replay, error) {
+// NewReplay implements Engine.
+func (e Adapter) NewReplay(ctx context.Context, mapName string, from tablemap.Side) (Replay, error) {
 	return orNil[Replay](e.Engine.NewReplay(ctx, mapName, from))
 }
 

@@ -97,9 +97,9 @@ func fromApplication(app *temporal.ApplicationError) error {
 		e.Code = CodeRefused
 	}
 	if app.HasDetails() {
-		var hint string
-		if app.Details(&hint) == nil {
-			e.Hint = hint
+		var first any
+		if app.Details(&first) == nil {
+			e.Hint, _ = first.(string)
 		}
 	}
 	return e

@@ -25,9 +25,7 @@ type Registration struct {
 // Found is what the ledgers say about a map, in case Temporal has forgotten it. Zero: it is not attached.
 type Found struct {
 	Status tablemap.Status // Running, Paused or ""
-	Run    int             // number of the last run
-	Master tablemap.Side
-	Map    tablemap.Map // the definition of that run
+	Map    tablemap.Map    // the definition of the last run
 }
 
 // Register starts the workflow of each map, or tells it what the config says now. It returns the names of maps that
@@ -79,9 +77,8 @@ func attribute(name, value string) temporal.SearchAttributeUpdate {
 // state is where a workflow begins that is not there: at Not running, or where the ledgers say that the map is.
 func (r Registration) state(link string, config workflows.Configuration) workflows.State {
 	state := workflows.NewState(link, config)
-	state.Run = r.Found.Run
 	if r.Found.Status != "" {
-		state.Status, state.Master, state.Definition = r.Found.Status, r.Found.Master, r.Found.Map
+		state.Status, state.Run, state.Definition = r.Found.Status, 1, r.Found.Map
 		state.Sync.State = tablemap.SyncSkipped
 		state.Reason = "found in the ledgers; Temporal had no record of this run"
 	}

@@ -28,23 +28,44 @@ type Starter struct {
 // New makes a Starter on a connection, which stays the caller's.
 func New(c client.Client, link string) *Starter { return &Starter{client: c, link: link} }
 
-// Dial connects to Temporal as the `temporal` command would: environment, config file, profile. It returns the address
-// too. An *Error of CodeTemporalDown says that nothing answers there.
-func Dial(ctx context.Context, logger log.Logger) (client.Client, string, error) {
+// Connection is a connection to Temporal.
+type Connection struct {
+	client.Client
+	Address   string
+	Namespace string
+}
+
+// Dial connects to Temporal as the `temporal` command would: environment, config file, profile. An *Error of
+// CodeTemporalDown says that nothing answers there.
+func Dial(ctx context.Context, logger log.Logger) (*Connection, error) {
 	options, err := envconfig.LoadDefaultClientOptions()
 	if err != nil {
-		return nil, "", &Error{CodeFailed, "Temporal's client configuration cannot be read: " + err.Error(), "see `temporal env` and TEMPORAL_CONFIG_FILE", err}
+		return nil, &Error{CodeFailed, "Temporal's client configuration cannot be read: " + err.Error(),
+			"see TEMPORAL_CONFIG_FILE and `temporal config list`", err}
 	}
+	return DialOptions(ctx, options, logger)
+}
+
+// DialOptions connects with options of the caller's.
+func DialOptions(ctx context.Context, options client.Options, logger log.Logger) (*Connection, error) {
 	options.Logger = logger
 	if options.HostPort == "" {
 		options.HostPort = client.DefaultHostPort
 	}
+	if options.Namespace == "" {
+		options.Namespace = client.DefaultNamespace
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
 	c, err := client.DialContext(ctx, options)
 	if err != nil {
-		return nil, options.HostPort, &Error{CodeTemporalDown, "Temporal does not answer at " + options.HostPort, startTemporal, err}
+		return nil, &Error{CodeTemporalDown, "Temporal does not answer at " + options.HostPort, startTemporal, err}
 	}
-	return c, options.HostPort, nil
+	return &Connection{Client: c, Address: options.HostPort, Namespace: options.Namespace}, nil
 }
+
+// dialTimeout bounds the wait for a server.
+const dialTimeout = 5 * time.Second
 
 // Send sends a command and waits until the status has changed, not until a long copy has ended. It repeats the request
 // under the same id while the map is between two runs; without an id it makes one.

@@ -53,8 +53,9 @@ func failureOf(err error) failure {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		f := failure{Type: app.Type(), Message: app.Message()}
-		if app.HasDetails() && app.Details(&f.Hint) != nil {
-			f.Hint = ""
+		var first any
+		if app.HasDetails() && app.Details(&first) == nil {
+			f.Hint, _ = first.(string)
 		}
 		return f
 	}

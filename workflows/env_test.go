@@ -18,6 +18,10 @@ import (
 
 const link = "contoso"
 
+// soon is when a test acts. While an activity goes on the time of the test environment is that of the clock; otherwise
+// it skips.
+const soon = 20 * time.Millisecond
+
 func definition() tablemap.Map {
 	return tablemap.Map{Name: "customers", Tables: [2]string{"custtable", "account"}}
 }
@@ -52,13 +56,15 @@ type bundle struct {
 	*testsuite.TestWorkflowEnvironment
 	t      *testing.T
 	engine *workflowstest.Engine
+
+	replayEnds bool // for endless
 }
 
 func setup(t *testing.T) *bundle {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(workflowstest.Quiet())
-	b := &bundle{suite.NewTestWorkflowEnvironment(), t, &workflowstest.Engine{}}
+	b := &bundle{suite.NewTestWorkflowEnvironment(), t, &workflowstest.Engine{}, false}
 	b.SetWorkerOptions(worker.Options{Interceptors: workflows.Interceptors()})
 	workflows.Register(b)
 	b.RegisterActivity(b.engine)
@@ -91,4 +97,33 @@ func (b *bundle) signalAt(after time.Duration, name tablemap.Command, payload an
 
 func refused(message string) error {
 	return temporal.NewNonRetryableApplicationError(message, tablemap.ErrorRefused, nil, "the mend")
+}
+
+func failing(kind string) error {
+	return temporal.NewNonRetryableApplicationError("it failed", kind, nil)
+}
+
+// update is what became of an Update.
+type update struct {
+	rejected error
+	err      error
+	report   tablemap.Report
+	done     bool
+}
+
+func (u *update) Accept()          {}
+func (u *update) Reject(err error) { u.rejected, u.done = err, true }
+
+func (u *update) Complete(result any, err error) {
+	u.err, u.done = err, true
+	if report, ok := result.(tablemap.Report); ok {
+		u.report = report
+	}
+}
+
+// updateAt sends an Update after a while of the workflow's time.
+func (b *bundle) updateAt(after time.Duration, name tablemap.Command, payload any) *update {
+	u := &update{}
+	b.RegisterDelayedCallback(func() { b.UpdateWorkflow(string(name), "", u, payload) }, after)
+	return u
 }

@@ -115,7 +115,7 @@ func (m *tableMap) refusal(r Request) error {
 		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorMalformed, nil)
 	}
 	if _, err := next(&m.state, r); err != nil {
-		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNotAllowed, nil, allowed(&m.state))
+		return temporal.NewNonRetryableApplicationError(err.Error(), ErrorNotAllowed, nil)
 	}
 	return nil
 }
