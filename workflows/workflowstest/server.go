@@ -45,7 +45,7 @@ func Server(t *testing.T) *testsuite.DevServer {
 		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeHealth).ValueSet(""))
 	server, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{
 		ExistingPath:     Binary(t),
-		ClientOptions:    &client.Options{Logger: Quiet()},
+		ClientOptions:    &client.Options{Logger: Quiet(), Identity: "test"},
 		SearchAttributes: types,
 		LogLevel:         "never",
 		ExtraArgs:        []string{"--dynamic-config-value", `history.workflowIdReuseMinimalInterval="0s"`},
@@ -79,6 +79,7 @@ func Work(t *testing.T, c client.Client, link string, e *Engine) {
 	t.Helper()
 	for _, queue := range []string{workflows.Queue(link), workflows.CopyQueue(link), workflows.LiveQueue(link)} {
 		w := worker.New(c, queue, worker.Options{
+			Identity:                     "test",
 			Interceptors:                 workflows.Interceptors(),
 			MaxHeartbeatThrottleInterval: 50 * time.Millisecond,
 			WorkerStopTimeout:            time.Second,
