@@ -137,5 +137,9 @@ func (t *tree) before(key string) (entry, bool) {
 	if e > 0 {
 		return t.chunks[c].entries[e-1], true
 	}
+	if c > 0 {
+		last := t.chunks[c-1].entries
+		return last[len(last)-1], true
+	}
 	return entry{}, false
 }

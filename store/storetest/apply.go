@@ -212,7 +212,11 @@ func applyFree(b *bundle) {
 	b.wantRows("rows", b.rows(rel), uno)
 	results = b.apply(expect(rel, one, uno))
 	b.want("outcome of another before", results[0].Outcome, store.Refused)
-	b.apply(expect(rel, oneNullAs("uno"), nil))
+	b.want("outcome when only a free column is written", b.apply(expect(rel, oneNullAs("uno"), row(num(1), str("uno"), num(5))))[0].Outcome, store.Applied)
+	b.wantRows("rows", b.rows(rel), row(num(1), str("uno"), num(5)))
+	b.want("outcome of a move", b.apply(expect(rel, oneNullAs("uno"), row(num(2), str("uno"), num(6))))[0].Outcome, store.Applied)
+	b.wantRows("rows", b.rows(rel), row(num(2), str("uno"), num(6)))
+	b.apply(expect(rel, row(num(2), str("uno"), null), nil))
 	b.want("rows", len(b.rows(rel)), 0)
 }
 

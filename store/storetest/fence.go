@@ -15,6 +15,7 @@ func fenceTests() []testCase {
 		{"a transaction of an earlier attempt cannot begin", fenceStaleBegin},
 		{"a transaction of an earlier attempt cannot commit", fenceStaleCommit},
 		{"a sequence number is taken once", fenceSeqTaken},
+		{"counts on beyond nine, apart from writers of like names", fenceCounts},
 		{"a rolled back transaction does not take its number", fenceRollback},
 		{"an error of commit that leaves the outcome open is told by fence", fenceLostCommit},
 		{"begin with LockStream waits for the stream, and the stream for it", lockStream},
@@ -98,6 +99,24 @@ func fenceSeqTaken(b *bundle) {
 	_, err := b.Store.Begin(b.ctx, m)
 	b.is(err, store.ErrFenced)
 	b.ours(func(store.Tx) {})
+}
+
+func fenceCounts(b *bundle) {
+	b.capture()
+	names := []string{"replay/a", "replay/ab", "replay/", "replay/a/1", "Replay/a", "replay/a'b\"%_"}
+	for i, name := range names {
+		for range 9 + i {
+			m := b.marker(name)
+			m.Position = store.Position(name)
+			b.commit(m, b.begin(m), name)
+		}
+	}
+	for i, name := range names {
+		c := b.fence(name)
+		b.want("cursor", *c, store.Cursor{Writer: name, Epoch: c.Epoch, Seq: int64(9 + i), Position: store.Position(name), Body: name})
+		m := b.marker(name)
+		b.commit(m, b.begin(m), "")
+	}
 }
 
 func fenceRollback(b *bundle) {

@@ -118,6 +118,7 @@ func gapTests() []testCase {
 		{"changes up to the cursor may be lost", gapBefore},
 		{"changes that were confirmed are lost to an older cursor", gapConfirmed},
 		{"a database restored from a backup is a gap", gapRestored},
+		{"an open log meets changes that are lost", gapWhileOpen},
 		{"a gap tells where reading can go on", gapNext},
 		{"a capture that was removed for a while is a gap of that table until it is released", gapUncaptured},
 		{"a mapped column that is gone is the map's fault, or a gap of that table", gapColumn},
@@ -155,6 +156,15 @@ func gapRestored(b *bundle) {
 	b.must(err)
 	b.Store, b.log, b.tail, b.cur = s, nil, nil, make(map[string]*store.Cursor)
 	b.want("table", b.gap(got[0].Position).Table, "")
+}
+
+func gapWhileOpen(b *bundle) {
+	_, ends := b.three()
+	b.must(b.log.Close())
+	b.follow(ends[0])
+	b.must(b.Lose(ends[1]))
+	_, err := b.tryAll()
+	b.want("table", as[*store.GapError](b, err).Table, "")
 }
 
 func gapNext(b *bundle) {

@@ -39,6 +39,7 @@ type Features struct {
 	OneWriter bool         // one write transaction at a time in the whole database
 	Truncate  bool         // Truncate statements exist, and are delivered as such
 	Triggers  bool         // Table.Triggers can be made
+	NulText   bool         // text may hold the character NUL
 }
 
 // UserTx is a transaction of users. After Commit or Rollback, Rollback does nothing.

@@ -40,6 +40,7 @@ func groups() []group {
 		{"view", viewTests()},
 		{"transaction", transactionTests()},
 		{"apply", applyTests()},
+		{"alternate key", alternateTests()},
 		{"fault", faultTests()},
 		{"ledger", ledgerTests()},
 		{"log", logTests()},

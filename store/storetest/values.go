@@ -12,6 +12,7 @@ func valueTests() []testCase {
 	cases := []testCase{
 		{"an empty text, an empty blob and null are three values", valuesEmpty},
 		{"a negative zero is equal to what it is read back as", valuesNegativeZero},
+		{"a text may hold the character NUL", valuesNul},
 		{"text keys are told apart bytewise", valuesKeys},
 	}
 	for _, s := range samples() {
@@ -133,6 +134,14 @@ func valuesNegativeZero(b *bundle) {
 		b.want("outcome", b.apply(expect(rel, r, r))[0].Outcome, store.Unchanged)
 		b.want("outcome", b.apply(expect(rel, r, nil))[0].Outcome, store.Applied)
 	}
+}
+
+func valuesNul(b *bundle) {
+	if !b.Features.NulText {
+		return
+	}
+	s := sample{store.Text, []string{"\x00", "a\x00b", "a\x00"}}
+	s.check(b)
 }
 
 func valuesKeys(b *bundle) {

@@ -146,6 +146,9 @@ func scanFilter(b *bundle) {
 	for _, limit := range []int{1, 2, 3, 4} {
 		b.wantRows(fmt.Sprintf("pages of %d", limit), b.walk(rel, limit), want...)
 	}
+	b.user(update("items", whereID(5), Values{"active": num(0)}))
+	rel.Filter, rel.Extra = FilterActive, columnsOf(b, b.table("items"), "active")
+	b.want("rows by a column of the filter's own", len(b.walk(rel, 2)), 8)
 }
 
 func viewSize(b *bundle) {
@@ -185,6 +188,11 @@ func lookupFilter(b *bundle) {
 		b.must(err)
 		b.wantRows("rows in a transaction", rows, want...)
 	})
+	b.user(update("items", whereID(2), Values{"active": num(0)}))
+	rel.Filter, rel.Extra = FilterActive, columnsOf(b, b.table("items"), "active")
+	rows, err = b.view().Lookup(b.ctx, rel, keys)
+	b.must(err)
+	b.want("row outside by a column of the filter's own", []bool{rows[0] == nil, rows[1] == nil, rows[2] == nil}, []bool{false, true, false})
 }
 
 func lookupMany(b *bundle) {
