@@ -25,6 +25,9 @@ type Temporal interface {
 	RestoreLink(ctx context.Context, link string) error
 	// TellHealth tells a map's workflow its health.
 	TellHealth(ctx context.Context, link, mapName string, health tablemap.Health) error
+	// StillWanted reports whether an attempt of an activity has been neither cancelled nor superseded, as of now. It
+	// records a heartbeat.
+	StillWanted(ctx context.Context, taskToken []byte, progress any) (bool, error)
 }
 
 // Pace is how often things are done.

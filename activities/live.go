@@ -95,29 +95,26 @@ func healthOf(live replication.MapLive) tablemap.Health {
 }
 
 // catchUp plays back what a stream queued by itself, because a lock was in its way. The queue of a side holds changes
-// of the other one.
+// of the other one. It asks Temporal first, without the delay of heartbeats: a map that is about to be paused must not
+// be turned live.
 func (s *supervisor) catchUp(ctx context.Context, queued []tablemap.Side) error {
 	s.tell(ctx, tablemap.HealthCatchingUp)
-	if err := s.stillWanted(ctx); err != nil {
-		return err
+	progress := s.progress(tablemap.HealthCatchingUp)
+	wanted, err := s.activities.temporal.StillWanted(ctx, activity.GetInfo(ctx).TaskToken, progress)
+	if err != nil {
+		activity.GetLogger(ctx).Warn("catching up has to wait for Temporal", "map", s.run.Map, "error", err)
+		return nil
+	}
+	if !wanted {
+		return context.Canceled
 	}
 	from := make([]tablemap.Side, len(queued))
 	for i, side := range queued {
 		from[i] = side.Other()
 	}
-	_, err := s.activities.replay(ctx, s.runner, s.run.Map, from...)
+	_, err = s.activities.replay(ctx, s.runner, s.run.Map, from...)
 	s.activities.watch.forget(ctx)
 	return err
-}
-
-// stillWanted asks Temporal, without the delay of heartbeats, whether this attempt has been cancelled: a map that is
-// about to be paused must not be turned live.
-func (s *supervisor) stillWanted(ctx context.Context) error {
-	client := activity.GetClient(ctx)
-	if client == nil {
-		return nil
-	}
-	return client.RecordActivityHeartbeat(ctx, activity.GetInfo(ctx).TaskToken, s.progress(tablemap.HealthCatchingUp))
 }
 
 func (s *supervisor) progress(h tablemap.Health) tablemap.LiveProgress {

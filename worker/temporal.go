@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
 
 	"github.com/dualwrite/dualwrite/activities"
 	"github.com/dualwrite/dualwrite/starter"
@@ -23,6 +24,7 @@ type temporalSide struct {
 
 var _ activities.Temporal = (*temporalSide)(nil)
 
+// EnsureLink implements activities.Temporal.
 func (t *temporalSide) EnsureLink(ctx context.Context, in tablemap.LinkRequest) error {
 	_, err := t.conn.SignalWithStartWorkflow(ctx, workflows.LinkID(in.Link), workflows.SignalAttach, nil,
 		linkOptions(in), workflows.TypeLink, in)
@@ -41,6 +43,7 @@ func linkOptions(in tablemap.LinkRequest) client.StartWorkflowOptions {
 	}
 }
 
+// RestoreLink implements activities.Temporal.
 func (t *temporalSide) RestoreLink(ctx context.Context, link string) error {
 	d, err := t.conn.DescribeWorkflowExecution(ctx, workflows.LinkID(link), "")
 	if err == nil && d.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
@@ -57,10 +60,21 @@ func (t *temporalSide) RestoreLink(ctx context.Context, link string) error {
 	return nil
 }
 
+// TellHealth implements activities.Temporal.
 func (t *temporalSide) TellHealth(ctx context.Context, link, mapName string, health tablemap.Health) error {
 	err := t.conn.SignalWorkflow(ctx, workflows.MapID(link, mapName), "", workflows.SignalHealth, health)
 	if err != nil {
 		return fmt.Errorf("tell health: %w", err)
 	}
 	return nil
+}
+
+// StillWanted implements activities.Temporal.
+func (t *temporalSide) StillWanted(ctx context.Context, taskToken []byte, progress any) (bool, error) {
+	err := t.conn.RecordActivityHeartbeat(ctx, taskToken, progress)
+	var missing *serviceerror.NotFound
+	if temporal.IsCanceledError(err) || errors.As(err, &missing) {
+		return false, nil
+	}
+	return err == nil, err
 }
