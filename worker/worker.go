@@ -69,7 +69,7 @@ func (w *Worker) add(queue string, o worker.Options, acts *activities.Activities
 		default: // one is enough
 		}
 	}
-	one := worker.New(w.conn, queue, o)
+	one := worker.New(w.conn.Client, queue, o)
 	one.RegisterActivity(acts)
 	w.workers = append(w.workers, one)
 	return one

@@ -35,18 +35,28 @@ func UntilCancelled(ctx context.Context) error {
 	}
 }
 
-// Server starts a Temporal server that ends with the test: bin/temporal of this repository, or the one on PATH.
+// Server starts a Temporal server that knows our search attributes and ends with the test.
 func Server(t *testing.T) *testsuite.DevServer {
 	t.Helper()
-	types := temporal.NewSearchAttributes(
+	return start(t, temporal.NewSearchAttributes(
 		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeStatus).ValueSet(""),
 		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeLink).ValueSet(""),
 		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeMap).ValueSet(""),
-		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeHealth).ValueSet(""))
+		temporal.NewSearchAttributeKeyKeyword(workflows.AttributeHealth).ValueSet("")))
+}
+
+// BareServer starts a Temporal server that knows nothing of us.
+func BareServer(t *testing.T) *testsuite.DevServer {
+	t.Helper()
+	return start(t, temporal.SearchAttributes{})
+}
+
+func start(t *testing.T, attributes temporal.SearchAttributes) *testsuite.DevServer {
+	t.Helper()
 	server, err := testsuite.StartDevServer(t.Context(), testsuite.DevServerOptions{
 		ExistingPath:     Binary(t),
 		ClientOptions:    &client.Options{Logger: Quiet(), Identity: "test"},
-		SearchAttributes: types,
+		SearchAttributes: attributes,
 		LogLevel:         "never",
 		ExtraArgs:        []string{"--dynamic-config-value", `history.workflowIdReuseMinimalInterval="0s"`},
 	})
