@@ -25,6 +25,7 @@ type Definition struct {
 // Parent is a foreign key of a mapped table whose parent is mapped too.
 type Parent struct {
 	Map     string `json:"map"`     // of the parent; this map itself for a self-reference
+	Table   string `json:"table"`   // of the parent, on the same side
 	Columns []int  `json:"columns"` // of the child relation; nil when not all its columns are mapped
 	// References are the referenced columns by name, in the parent's table.
 	References []string `json:"references"`

@@ -32,3 +32,5 @@ const (
 type Stepper interface {
 	Step(ctx context.Context) (Outcome, error)
 }
+
+func (e *Engine) nowMs() int64 { return e.Now().UnixMilli() }

@@ -9,22 +9,6 @@ import (
 
 var errUnbuilt = errors.New("not built yet")
 
-func (e *Engine) Attach(ctx context.Context, in tablemap.AttachRequest) (tablemap.AttachResult, error) {
-	return tablemap.AttachResult{}, errUnbuilt
-}
-func (e *Engine) Pause(ctx context.Context, mapName string) error   { return errUnbuilt }
-func (e *Engine) Stop(ctx context.Context, mapName string) error    { return errUnbuilt }
-func (e *Engine) Discard(ctx context.Context, mapName string) error { return errUnbuilt }
-func (e *Engine) Attached(ctx context.Context) ([]string, error)    { return nil, errUnbuilt }
-func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, error) {
-	return nil, errUnbuilt
-}
-func (e *Engine) NewCopy(ctx context.Context, mapName string, run int) (*Copy, error) {
-	return nil, errUnbuilt
-}
-func (e *Engine) NewReplay(ctx context.Context, mapName string, from tablemap.Side, withoutSync bool) (*Replay, error) {
-	return nil, errUnbuilt
-}
 func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]string) (*Retry, error) {
 	return nil, errUnbuilt
 }
@@ -47,23 +31,11 @@ func (e *Engine) Definition(ctx context.Context, mapName string) (Definition, er
 	return Definition{}, errUnbuilt
 }
 
-type Stream struct{}
 
-func (s *Stream) Step(ctx context.Context) (Outcome, error) { return Idle, errUnbuilt }
-func (s *Stream) Wait(ctx context.Context) error            { return errUnbuilt }
-func (s *Stream) Progress() tablemap.StreamProgress         { return tablemap.StreamProgress{} }
-func (s *Stream) Close() error                              { return nil }
 
-type Copy struct{}
 
-func (c *Copy) Step(ctx context.Context) (Outcome, error) { return Idle, errUnbuilt }
-func (c *Copy) Progress() tablemap.CopyProgress           { return tablemap.CopyProgress{} }
-func (c *Copy) Result() tablemap.CopyResult               { return tablemap.CopyResult{} }
 
-type Replay struct{}
 
-func (r *Replay) Step(ctx context.Context) (Outcome, error) { return Idle, errUnbuilt }
-func (r *Replay) Progress() tablemap.ReplayProgress         { return tablemap.ReplayProgress{} }
 
 type Retry struct{}
 

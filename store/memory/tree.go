@@ -10,7 +10,7 @@ import (
 )
 
 // chunkSize bounds what one write copies.
-const chunkSize = 32
+const chunkSize = 16
 
 // entry is a row under its primary key, or, in a unique index, a reference to one.
 type entry struct {

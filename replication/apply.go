@@ -1,0 +1,256 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// applier applies changes within one target transaction: guarded or overwriting writes, conflicts, held changes.
+type applier struct {
+	engine  *Engine
+	tx      store.Tx
+	phase   string
+	modes   map[string]mode // of the maps concerned, as of this transaction
+	careful bool            // row by row: an attempt to write all at once has met a row's fault
+
+	tallies   map[string]*tally
+	resends   map[echoKey]bool
+	order     []echoKey // of resends
+	conflicts []store.Row
+	tokens    map[string]bool // of changes held in this transaction
+	blocked   map[string]bool // maps that have any token in the ledger
+}
+
+// tally counts what became of a map's changes in one transaction.
+type tally struct {
+	applied, conflicts, held, lagMs int64
+	failed                          []bool // per change, in order
+}
+
+func newApplier(e *Engine, tx store.Tx, phase string, m map[string]mode) *applier {
+	return &applier{engine: e, tx: tx, phase: phase, modes: m, tallies: make(map[string]*tally),
+		resends: make(map[echoKey]bool), tokens: make(map[string]bool), blocked: make(map[string]bool)}
+}
+
+func (a *applier) tally(name string) *tally {
+	t := a.tallies[name]
+	if t == nil {
+		t = new(tally)
+		a.tallies[name] = t
+	}
+	return t
+}
+
+// apply makes the changes, in order. A *store.RowError, unless careful, means: roll back and be careful.
+func (a *applier) apply(ctx context.Context, changes []*change) error {
+	blocked, err := a.findBlocked(ctx, changes)
+	if err != nil {
+		return err
+	}
+	var clear []*change
+	for i, c := range changes {
+		if a.careful {
+			if err := a.applyOne(ctx, c, blocked[i]); err != nil {
+				return err
+			}
+			continue
+		}
+		switch {
+		case c.fault != nil:
+			if err := a.holdFault(ctx, c); err != nil {
+				return err
+			}
+		case !c.retry && (blocked[i] || a.waits(c)):
+			if err := a.hold(ctx, c, waiting()); err != nil {
+				return err
+			}
+		default:
+			clear = append(clear, c)
+		}
+	}
+	if err := a.applyAll(ctx, clear); err != nil {
+		return err
+	}
+	return a.finish(ctx, changes)
+}
+
+// applyAll makes many changes in one go.
+func (a *applier) applyAll(ctx context.Context, changes []*change) error {
+	writes := make([]store.Write, len(changes))
+	for i, c := range changes {
+		writes[i] = c.write()
+	}
+	results, err := a.tx.Apply(ctx, writes)
+	if err != nil {
+		return err
+	}
+	touched := make(map[echoKey]bool)
+	for i, c := range changes {
+		if err := a.settle(ctx, c, results[i], touched); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// applyOne makes one change in a savepoint, or holds it.
+func (a *applier) applyOne(ctx context.Context, c *change, blocked bool) error {
+	if c.fault != nil {
+		return a.holdFault(ctx, c)
+	}
+	if !c.retry && (blocked || a.waits(c)) {
+		return a.hold(ctx, c, waiting())
+	}
+	results, err := a.tx.ApplyEach(ctx, []store.Write{c.write()})
+	if err != nil {
+		return err
+	}
+	return a.settle(ctx, c, results[0], make(map[echoKey]bool))
+}
+
+// write is the change as the store makes it.
+func (c *change) write() store.Write {
+	w := store.Write{Relation: &c.flow.target, Key: c.key, Before: c.before, After: c.after, Guard: store.Expect}
+	switch {
+	case c.generated():
+		w.Before = nil
+	case c.flow.overwrites():
+		w.Guard = store.Overwrite
+	}
+	return w
+}
+
+// generated reports whether the change inserts a row under a key that both databases number by themselves: if the
+// other side has such a row, it is another one.
+func (c *change) generated() bool {
+	return c.insert && c.flow.def.AutoKey[0] && c.flow.def.AutoKey[1]
+}
+
+// settle deals with the result of one change.
+func (a *applier) settle(ctx context.Context, c *change, result store.Result, touched map[echoKey]bool) error {
+	t := a.tally(c.name)
+	key := echoKey{c.name, c.entry.Key}
+	if result.Outcome == store.Refused && touched[key] {
+		again, err := a.tx.Apply(ctx, []store.Write{c.write()})
+		if err != nil {
+			return err
+		}
+		result = again[0]
+	}
+	switch result.Outcome {
+	case store.Failed:
+		return a.holdRow(ctx, c, result.Err)
+	case store.Refused:
+		if done, err := a.refused(ctx, c, result.Current, touched); done || err != nil {
+			return err
+		}
+	case store.Applied:
+		t.applied++
+		t.lagMs = a.engine.nowMs() - c.entry.AtMs
+	}
+	t.failed = append(t.failed, false)
+	if c.retry {
+		return a.release(ctx, c)
+	}
+	return nil
+}
+
+// refused deals with a guard that was not met. done means that the change has been counted already.
+func (a *applier) refused(ctx context.Context, c *change, current store.Row, touched map[echoKey]bool) (done bool, err error) {
+	rel := &c.flow.target
+	switch {
+	case equal(rel, current, c.after):
+		return false, nil
+	case c.generated():
+		return true, a.hold(ctx, c, reason{code: store.CodeGeneratedKey, column: rel.Columns[0].Name,
+			message: "both sides have inserted a row under the generated key " + quote(c.key[0]) + "; give one of them another key, then retry"})
+	case current == nil && c.before != nil && c.after != nil:
+		insert, err := a.insertable(ctx, c)
+		if err != nil {
+			return false, err
+		}
+		if insert {
+			touched[echoKey{c.name, c.entry.Key}] = true
+			return true, a.insertInstead(ctx, c)
+		}
+	}
+	a.tally(c.name).conflicts++
+	a.conflicts = append(a.conflicts, conflictRow(c.name, c.entry.Key, current, c.sourceAfter(), a.engine.nowMs()))
+	a.resend(c.name, c.entry.Key)
+	if c.entry.NewKey != "" {
+		a.resend(c.name, c.entry.NewKey)
+	}
+	return false, nil
+}
+
+// insertInstead writes a row that the master lacks because the two sides were never compared.
+func (a *applier) insertInstead(ctx context.Context, c *change) error {
+	fresh := *c
+	fresh.before = nil
+	if c.newKey != nil {
+		fresh.key = c.newKey
+	}
+	results, err := a.tx.ApplyEach(ctx, []store.Write{fresh.write()})
+	if err != nil {
+		return err
+	}
+	if results[0].Outcome == store.Failed {
+		return a.holdRow(ctx, c, results[0].Err)
+	}
+	t := a.tally(c.name)
+	t.applied++
+	t.failed = append(t.failed, false)
+	return nil
+}
+
+// insertable reports whether an update of a row that the master lacks is an insert: only while no initial sync is
+// complete, or where the initial write saw that only the other side had the key.
+func (a *applier) insertable(ctx context.Context, c *change) (bool, error) {
+	if !a.modes[c.name].Synced {
+		return true, nil
+	}
+	q := and(byMap(store.BOnlyTable, c.name), "key", store.Eq, blob(c.entry.Key))
+	n, err := a.tx.Count(ctx, q)
+	return n > 0, err
+}
+
+func (a *applier) resend(name, key string) {
+	k := echoKey{name, key}
+	if !a.resends[k] {
+		a.resends[k] = true
+		a.order = append(a.order, k)
+	}
+}
+
+func (c *change) sourceAfter() store.Row {
+	row, _ := store.DecodeRow(c.entry.After)
+	return row
+}
+
+// finish writes what the changes have left behind: conflicts, resends, effects.
+func (a *applier) finish(ctx context.Context, changes []*change) error {
+	if len(a.conflicts) > 0 {
+		if err := a.tx.Put(ctx, store.ConflictTable, a.conflicts...); err != nil {
+			return fmt.Errorf("write conflicts: %w", err)
+		}
+	}
+	var rows []store.Row
+	for _, k := range a.order {
+		rows = append(rows, resendRow(k.mapName, k.key, false))
+	}
+	if len(rows) > 0 {
+		if err := a.tx.Put(ctx, store.ResendTable, rows...); err != nil {
+			return fmt.Errorf("write resends: %w", err)
+		}
+	}
+	return a.effects(ctx, changes)
+}
+
+// isRowFault reports whether an error is a row's, so that being careful helps.
+func isRowFault(err error) bool {
+	var row *store.RowError
+	return errors.As(err, &row)
+}

@@ -1,0 +1,283 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// change is one row's change on its way to the target.
+type change struct {
+	state  *mapState
+	flow   *flow
+	name   string // of the map
+	entry  entry
+	insert bool      // the user inserted the row
+	retry  bool      // a person asked for it: what is held of the key gives way
+	before store.Row // images in the target's columns
+	after  store.Row
+	fault  *fault // the images could not be translated
+	key    store.Row
+	newKey store.Row // differs from key, or nil
+}
+
+// newChange prepares a change for the target. Of a resend before is the key alone.
+func newChange(f *flow, name string, e entry, before, after store.Row) *change {
+	c := &change{flow: f, name: name, entry: e}
+	var bad *fault
+	if c.before, bad = f.translate(before); bad != nil {
+		c.before, c.fault = nil, bad
+	}
+	if c.after, bad = f.translate(after); bad != nil {
+		c.after, c.fault = nil, bad
+	}
+	c.key, c.newKey = c.targetKeys(before, after)
+	c.entry.Key = store.EncodeRow(c.key)
+	if c.newKey != nil {
+		c.entry.NewKey = store.EncodeRow(c.newKey)
+	}
+	return c
+}
+
+// targetKeys translates the keys; one that cannot be translated stands in the source's form, so that what waits
+// behind it is found all the same.
+func (c *change) targetKeys(before, after store.Row) (key, newKey store.Row) {
+	of := func(row store.Row) store.Row {
+		if row == nil {
+			return nil
+		}
+		out := make(store.Row, c.flow.source.Key)
+		for i := range out {
+			v, bad := c.flow.cell(i, row[i])
+			if bad != nil {
+				return c.flow.source.KeyOf(row)
+			}
+			out[i] = v
+		}
+		return out
+	}
+	old, fresh := of(before), of(after)
+	switch {
+	case old == nil:
+		return fresh, nil
+	case fresh == nil || fresh.Equal(old):
+		return old, nil
+	}
+	return old, fresh
+}
+
+// decide turns items into changes for the target: echoes and resends that the other side does not need are left out.
+// It reads, but writes nothing. sent lists what the echo book has to learn once the changes are durable.
+func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, sent []echoEntry, err error) {
+	known, err := s.lookups(ctx, unit)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := s.resendRows(ctx, unit)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range unit {
+		it := &unit[i]
+		if it.position <= s.reader.cursor {
+			s.relearn(it, known)
+			continue
+		}
+		before, after := it.before, it.after
+		switch it.kind {
+		case itemChange:
+		case itemEcho:
+			if known.has(it, true) {
+				continue
+			}
+		case itemResend:
+			if !it.state.flow.overwrites() || (!it.retry && !known.has(it, false)) {
+				continue
+			}
+			after = rows[i]
+		default:
+			continue
+		}
+		c := s.newChange(it, before, after)
+		changes = append(changes, c)
+		if it.state.flow.overwrites() && s.twoWay(it.state) {
+			for _, k := range it.keys() {
+				known.overlay[echoKey{it.state.name, k}] = it.position
+				sent = append(sent, echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+			}
+		}
+	}
+	return changes, sent, nil
+}
+
+func (s *Stream) newChange(it *item, before, after store.Row) *change {
+	e := entry{Map: it.state.name, Position: it.position, Seen: it.seen, Kind: kindChange, AtMs: it.atMs}
+	if it.kind == itemResend || it.kind == itemEcho {
+		e.Kind = kindResend
+		e.Seen = ""
+	}
+	c := newChange(it.state.flow, it.state.name, e, before, after)
+	c.state, c.retry = it.state, it.retry
+	c.insert = it.kind == itemChange && it.change.Op == store.Insert
+	if it.kind != itemResend {
+		c.entry.Before = store.EncodeRow(before)
+	}
+	c.entry.After = store.EncodeRow(after)
+	return c
+}
+
+// relearn rebuilds the echo book from what an earlier attempt has sent.
+func (s *Stream) relearn(it *item, known *lookup) {
+	switch it.kind {
+	case itemChange:
+	case itemEcho:
+		if known.has(it, true) {
+			return
+		}
+	case itemResend:
+		if !it.retry && !known.has(it, false) {
+			return
+		}
+	default:
+		return
+	}
+	if !it.state.flow.overwrites() || !s.twoWay(it.state) {
+		return
+	}
+	for _, k := range it.keys() {
+		s.reader.echoes.sent(echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+	}
+}
+
+func (s *Stream) twoWay(m *mapState) bool { return m.def.Map.Flows(s.from.Other()) }
+
+// lookup answers which changes of a key the other side may not know of.
+type lookup struct {
+	book    *echoBook
+	overlay map[echoKey]store.Position // of this unit, and of the target's queue and sent tables
+}
+
+// last is the position of the last change of any of the item's keys that was sent.
+func (l *lookup) last(it *item) store.Position {
+	var last store.Position
+	for _, k := range it.keys() {
+		key := echoKey{it.state.name, k}
+		last = max(last, l.book.last[key], l.overlay[key])
+	}
+	return last
+}
+
+// has reports whether what was sent of the item's keys was known (seen) to whoever wrote the item. For an echo, what
+// has been forgotten counts as not known.
+func (l *lookup) has(it *item, forgotten bool) bool {
+	last := l.last(it)
+	if forgotten {
+		last = max(last, it.state.Floor)
+		if it.seen < it.state.horizon && last == "" {
+			return false
+		}
+	}
+	return last <= it.seen
+}
+
+// lookups reads, for maps that may have rows in the target's queue, what was last queued or replayed of the keys of
+// the unit's echoes and resends.
+func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
+	l := &lookup{book: s.reader.echoes, overlay: make(map[echoKey]store.Position)}
+	wanted := make(map[*mapState][]*item)
+	var order []*mapState
+	for i := range unit {
+		it := &unit[i]
+		if (it.kind != itemEcho && it.kind != itemResend) || it.position <= s.reader.cursor || !s.backlog[it.state.name] {
+			continue
+		}
+		if wanted[it.state] == nil {
+			order = append(order, it.state)
+		}
+		wanted[it.state] = append(wanted[it.state], it)
+	}
+	if len(order) == 0 {
+		return l, nil
+	}
+	view, err := s.target.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	for _, m := range order {
+		if err := s.lookupMap(ctx, view, l, wanted[m]); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// lookupMap fills the overlay for one map. Keys there are the target's; the overlay's are the source's.
+func (s *Stream) lookupMap(ctx context.Context, view store.View, l *lookup, items []*item) error {
+	bySource := make(map[string][]string)
+	var keys []store.Value
+	for _, it := range items {
+		for _, k := range [][2]store.Row{{it.key(), nil}, {it.newKey(), nil}} {
+			if k[0] == nil {
+				continue
+			}
+			c := change{flow: it.state.flow}
+			target, _ := c.targetKeys(k[0], nil)
+			enc := store.EncodeRow(target)
+			bySource[enc] = append(bySource[enc], store.EncodeRow(k[0]))
+			keys = append(keys, blob(enc))
+		}
+	}
+	note := func(target string, p store.Position) {
+		for _, k := range bySource[target] {
+			key := echoKey{items[0].state.name, k}
+			l.overlay[key] = max(l.overlay[key], p)
+		}
+	}
+	name := items[0].state.name
+	for _, column := range []string{"key", "new_key"} {
+		rows, err := view.Select(ctx, in(byMap(store.QueueTable, name), column, keys))
+		if err != nil {
+			return fmt.Errorf("read queue: %w", err)
+		}
+		for _, row := range rows {
+			e := entryOf(row)
+			note(e.Key, e.Position)
+			note(e.NewKey, e.Position)
+		}
+	}
+	rows, err := view.Select(ctx, in(byMap(store.SentTable, name), "key", keys))
+	if err != nil {
+		return fmt.Errorf("read replayed changes: %w", err)
+	}
+	for _, row := range rows {
+		note(row[1].S, store.Position(row[2].S))
+	}
+	return nil
+}
+
+// resendRows reads the source rows that resends ask for, as they are now; by index of the item.
+func (s *Stream) resendRows(ctx context.Context, unit []item) (map[int]store.Row, error) {
+	out := make(map[int]store.Row)
+	var view store.View
+	for i := range unit {
+		it := &unit[i]
+		if it.kind != itemResend || it.position <= s.reader.cursor {
+			continue
+		}
+		if view == nil {
+			var err error
+			if view, err = s.source.View(ctx); err != nil {
+				return nil, fmt.Errorf("open view: %w", err)
+			}
+			defer func() { _ = view.Close() }()
+		}
+		rows, err := view.Lookup(ctx, &it.state.flow.source, []store.Row{it.key()})
+		if err != nil {
+			return nil, fmt.Errorf("read row to resend: %w", err)
+		}
+		out[i] = rows[0]
+	}
+	return out, nil
+}

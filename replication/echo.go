@@ -1,0 +1,79 @@
+package replication
+
+import "github.com/dualwrite/dualwrite/store"
+
+// Limits of the echo book, beyond which the oldest entries give way to a floor.
+const (
+	echoEntries = 100_000
+	echoAgeMs   = 5 * 60 * 1000
+)
+
+// echoBook knows, for the maps of which this side is the master, the last change of each key that was sent to the
+// other side and that the other side has not yet been seen to know. By it the reader decides whether a write of ours
+// on this side (which came from the other) has crossed one of this side's own. docs/protocol.md has the rule.
+type echoBook struct {
+	last map[echoKey]store.Position
+	fifo []echoEntry // by position; those before head are gone
+	head int
+}
+
+type echoKey struct{ mapName, key string }
+
+type echoEntry struct {
+	echoKey
+	position store.Position
+	before   store.Position // from where the log has to be read again to meet the entry again
+	atMs     int64
+}
+
+func newEchoBook() *echoBook { return &echoBook{last: make(map[echoKey]store.Position)} }
+
+// sent records a change that was sent.
+func (b *echoBook) sent(e echoEntry) {
+	b.last[e.echoKey] = e.position
+	b.fifo = append(b.fifo, e)
+}
+
+// prune drops entries that the other side has been seen to know (done), and the oldest while there are too many or
+// they are too old: for these it calls raise, so that their map's floor covers them.
+func (b *echoBook) prune(nowMs int64, done func(echoEntry) bool, raise func(echoEntry)) {
+	for b.head < len(b.fifo) {
+		e := b.fifo[b.head]
+		if !done(e) {
+			if len(b.fifo)-b.head <= echoEntries && nowMs-e.atMs < echoAgeMs {
+				break
+			}
+			raise(e)
+		}
+		if b.last[e.echoKey] == e.position {
+			delete(b.last, e.echoKey)
+		}
+		b.fifo[b.head] = echoEntry{}
+		b.head++
+	}
+	if b.head > 1024 && b.head > len(b.fifo)/2 {
+		b.fifo = append([]echoEntry(nil), b.fifo[b.head:]...)
+		b.head = 0
+	}
+}
+
+// limit returns how far the log may be confirmed at most, and whether the book says anything about it.
+func (b *echoBook) limit() (store.Position, bool) {
+	if b.head == len(b.fifo) {
+		return "", false
+	}
+	return b.fifo[b.head].before, true
+}
+
+// forget drops all entries of a map.
+func (b *echoBook) forget(mapName string) {
+	kept := b.fifo[:0]
+	for _, e := range b.fifo[b.head:] {
+		if e.mapName != mapName {
+			kept = append(kept, e)
+			continue
+		}
+		delete(b.last, e.echoKey)
+	}
+	b.fifo, b.head = kept, 0
+}

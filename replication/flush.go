@@ -1,0 +1,389 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"sort"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// flush applies a unit of items in one target transaction, if they ask for any, and moves the cursor to reached.
+func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position) error {
+	changes, sent, err := s.decide(ctx, unit)
+	if err != nil {
+		return err
+	}
+	errands := errandsOf(unit, s.reader.cursor)
+	if len(changes) == 0 && len(errands) == 0 {
+		s.skippedUser = s.skippedUser || len(unit) > 0
+		return nil
+	}
+	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached)}}
+	err = f.run(ctx)
+	if isRowFault(err) {
+		f.careful = true
+		err = f.run(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.committed()
+	for _, e := range sent {
+		if !f.queued[e.mapName] {
+			s.reader.echoes.sent(e)
+		}
+	}
+	return nil
+}
+
+// errandsOf are the items that are not changes but need a transaction.
+func errandsOf(unit []item, cursor store.Position) []*item {
+	var out []*item
+	for i := range unit {
+		it := &unit[i]
+		if it.position <= cursor {
+			continue
+		}
+		if it.kind == itemNote || it.kind == itemCheck || it.kind == itemLost {
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// flushing is one attempt to apply a unit.
+type flushing struct {
+	*Stream
+	changes []*change
+	errands []*item
+	at      marker
+	careful bool
+
+	modes  map[string]mode
+	live   []*change
+	queued map[string]bool // maps whose changes went to the queue
+	trips  []string
+}
+
+func (f *flushing) run(ctx context.Context) error {
+	tx, err := f.writer.begin(ctx, f.at)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	b, a, err := f.fill(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if b, err = f.endWith(ctx, tx, b); err != nil {
+		return err
+	}
+	if err := f.writer.commit(ctx, tx, f.at, b); err != nil {
+		return err
+	}
+	f.count(a)
+	return nil
+}
+
+func (f *flushing) endWith(ctx context.Context, tx store.Tx, b body) (body, error) {
+	return f.Stream.end(ctx, tx, &b)
+}
+
+// fill makes the transaction's effects.
+func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error) {
+	var err error
+	if f.modes, err = f.readModes(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
+	if err := f.route(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
+	if err := f.breakers(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
+	a := newApplier(f.engine, tx, phaseLive, f.modes)
+	a.careful = f.careful
+	if len(f.live) > 0 {
+		if err := a.apply(ctx, f.live); err != nil {
+			return body{}, nil, err
+		}
+	}
+	if err := writeStats(ctx, tx, a.tallies, f.engine.nowMs()); err != nil {
+		return body{}, nil, err
+	}
+	if err := f.runErrands(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
+	if err := f.forgetSent(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
+	return body{Seen: f.stamps(), Keys: writtenKeys(f.live)}, a, nil
+}
+
+func (f *flushing) readModes(ctx context.Context, tx store.Tx) (map[string]mode, error) {
+	names := make(map[string]bool)
+	for _, c := range f.changes {
+		names[c.name] = true
+	}
+	for _, it := range f.errands {
+		if it.state != nil {
+			names[it.state.name] = true
+		}
+	}
+	if len(names) == 0 {
+		return nil, nil
+	}
+	return modes(ctx, tx, sortedKeys(names)...)
+}
+
+// route sends each change where its map's mode on the target says: to the table, to the queue, or nowhere.
+func (f *flushing) route(ctx context.Context, tx store.Tx) error {
+	f.live, f.queued = nil, make(map[string]bool)
+	var rows []store.Row
+	for _, c := range f.changes {
+		m := f.modes[c.name]
+		switch {
+		case m.Run != c.state.Run || m.Mode == modeOff || m.Mode == "":
+		case m.Mode == modeLive:
+			f.live = append(f.live, c)
+		default:
+			f.queued[c.name] = true
+			rows = append(rows, c.entry.row())
+		}
+	}
+	if f.live = coalesce(f.live); len(rows) == 0 {
+		return nil
+	}
+	if err := tx.Put(ctx, store.QueueTable, rows...); err != nil {
+		return fmt.Errorf("write queue: %w", err)
+	}
+	return nil
+}
+
+// coalesce leaves only the last change of a key, for maps that ask for it.
+func coalesce(changes []*change) []*change {
+	last := make(map[echoKey]int)
+	out := changes[:0:0]
+	for _, c := range changes {
+		k := echoKey{c.name, c.entry.Key}
+		i, found := last[k]
+		mergeable := c.flow.def.Map.Coalesce && c.fault == nil && c.newKey == nil && !c.retry && !c.generated()
+		if found && mergeable && out[i] != nil {
+			merged := *c
+			merged.before, merged.entry.Before, merged.entry.Seen = out[i].before, out[i].entry.Before, out[i].entry.Seen
+			out[i], c = nil, &merged
+		}
+		delete(last, k)
+		if mergeable {
+			last[k] = len(out)
+		}
+		out = append(out, c)
+	}
+	kept := out[:0]
+	for _, c := range out {
+		if c != nil {
+			kept = append(kept, c)
+		}
+	}
+	return kept
+}
+
+// breakers turns maps of which too many changes fail to their queue, from the next transaction on.
+func (f *flushing) breakers(ctx context.Context, tx store.Tx) error {
+	f.trips = nil
+	done := make(map[string]bool)
+	for _, c := range f.live {
+		if done[c.name] {
+			continue
+		}
+		done[c.name] = true
+		over := c.state.recent.tripped()
+		if !over && c.state.recent.count > 0 {
+			n, err := tx.Count(ctx, byMap(store.HeldTable, c.name))
+			if err != nil {
+				return fmt.Errorf("count held changes: %w", err)
+			}
+			over = n > heldLimit
+		}
+		if over {
+			f.trips = append(f.trips, c.name)
+			if err := trip(ctx, tx, f.modes[c.name], f.engine.nowMs()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// stamps tells, per map whose changes were compared and set, what their side had seen: that of the first change,
+// since too little is safe and too much is not.
+func (f *flushing) stamps() map[string]store.Position {
+	var out map[string]store.Position
+	for _, c := range f.live {
+		if c.flow.overwrites() {
+			continue
+		}
+		if _, ok := out[c.name]; !ok {
+			if out == nil {
+				out = make(map[string]store.Position)
+			}
+			out[c.name] = c.entry.Seen
+		}
+	}
+	return out
+}
+
+// runErrands does what is not a change.
+func (f *flushing) runErrands(ctx context.Context, tx store.Tx) error {
+	for _, it := range f.errands {
+		var err error
+		switch it.kind {
+		case itemNote:
+			err = tx.Put(ctx, store.MetTable, store.Row{store.Str(it.writer), store.Int(it.seq), store.Str(string(it.position))})
+		case itemCheck:
+			err = f.check(ctx, tx, it)
+		case itemLost:
+			alarm := tablemap.Alarm{Kind: tablemap.AlarmFault,
+				Message: "table " + it.change.Table + " was truncated, or a mapped column of it is gone; run the map again"}
+			err = f.takeOff(ctx, tx, f.modes[it.state.name], alarm)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check asks the master to send a row that a copy wrote on this side, if users changed it there between the copy's
+// note and its write.
+func (f *flushing) check(ctx context.Context, tx store.Tx, it *item) error {
+	c := change{flow: it.state.flow}
+	for _, key := range []store.Row{it.key(), it.newKey()} {
+		if key == nil {
+			continue
+		}
+		target, _ := c.targetKeys(key, nil)
+		enc := store.EncodeRow(target)
+		for _, column := range []string{"key", "new_key"} {
+			q := and(byMap(store.QueueTable, it.state.name), column, store.Eq, blob(enc))
+			q = and(q, "position", store.Gt, store.Str(string(it.seen)))
+			q = and(q, "position", store.Lt, store.Str(string(it.position)))
+			n, err := tx.Count(ctx, q)
+			if err != nil {
+				return fmt.Errorf("read queue: %w", err)
+			}
+			if n == 0 {
+				continue
+			}
+			if err := tx.Put(ctx, store.ResendTable, resendRow(it.state.name, enc, false)); err != nil {
+				return fmt.Errorf("write resend: %w", err)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// forgetSent drops what is kept of replayed changes once the other side has been seen to know them.
+func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
+	for _, name := range sortedKeys(f.modes) {
+		m := f.reader.maps[name]
+		if !f.backlog[name] || m == nil || f.queued[name] {
+			continue
+		}
+		if m.horizon != "" {
+			q := and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
+			if err := tx.Delete(ctx, q); err != nil {
+				return fmt.Errorf("forget replayed changes: %w", err)
+			}
+		}
+		if f.modes[name].Mode == modeQueue {
+			continue
+		}
+		left := 0
+		for _, table := range []string{store.SentTable, store.QueueTable} {
+			q := byMap(table, name)
+			q.Limit = 1
+			rows, err := tx.Select(ctx, q)
+			if err != nil {
+				return fmt.Errorf("read queue: %w", err)
+			}
+			left += len(rows)
+		}
+		if left == 0 {
+			delete(f.backlog, name)
+		}
+	}
+	return nil
+}
+
+// count takes over what a committed transaction has told.
+func (f *flushing) count(a *applier) {
+	for name, t := range a.tallies {
+		f.progress.Applied += t.applied
+		if t.applied > 0 {
+			f.progress.LagMs = t.lagMs
+		}
+		for _, failed := range t.failed {
+			f.reader.maps[name].recent.add(failed)
+		}
+	}
+	for _, name := range f.trips {
+		f.reader.maps[name].recent = window{}
+	}
+	for name := range f.queued {
+		f.backlog[name] = true
+	}
+	for _, it := range f.errands {
+		if it.kind == itemLost {
+			it.state.Source, it.state.dirty = modeOff, true
+		}
+	}
+}
+
+// writeStats adds to the counters of the maps concerned.
+func writeStats(ctx context.Context, tx store.Tx, tallies map[string]*tally, nowMs int64) error {
+	names := sortedKeys(tallies)
+	if len(names) == 0 {
+		return nil
+	}
+	values := make([]store.Value, len(names))
+	for i, n := range names {
+		values[i] = store.Str(n)
+	}
+	found, err := tx.Select(ctx, in(store.Query{Table: store.StatTable}, "map", values))
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	old := make(map[string]stat)
+	for _, row := range found {
+		old[row[0].S] = statOf(row)
+	}
+	var rows []store.Row
+	for _, n := range names {
+		t, sum := tallies[n], old[n]
+		sum.Map, sum.AtMs = n, nowMs
+		sum.Applied += t.applied
+		sum.Conflicts += t.conflicts
+		if t.applied > 0 {
+			sum.LagMs = t.lagMs
+		}
+		rows = append(rows, sum.row())
+	}
+	if err := tx.Put(ctx, store.StatTable, rows...); err != nil {
+		return fmt.Errorf("write counters: %w", err)
+	}
+	return nil
+}
+
+// sortedKeys lists a map's keys in order, so that nothing depends on Go's order of maps.
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,268 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// reason is why a change is held. The message is for people and may hold values of rows.
+type reason struct {
+	code    store.Code
+	column  string
+	message string
+}
+
+func waiting() reason {
+	return reason{code: store.CodeWaiting, message: "waits behind an earlier change that failed"}
+}
+
+// hold keeps a change that cannot be applied, and blocks what has to wait behind it.
+func (a *applier) hold(ctx context.Context, c *change, why reason) error {
+	t := a.tally(c.name)
+	if c.retry {
+		t.failed = append(t.failed, true)
+		return a.failedAgain(ctx, c, why)
+	}
+	h := held{entry: c.entry, Phase: a.phase, Code: why.code, Column: why.column, Message: why.message, Attempts: 1}
+	h.ID, h.AtMs = 0, a.engine.nowMs()
+	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
+		return fmt.Errorf("hold change: %w", err)
+	}
+	var rows []store.Row
+	for _, token := range c.ownTokens() {
+		a.tokens[token] = true
+		rows = append(rows, store.Row{blob(token), store.Str(c.name), blob(c.entry.Key)})
+	}
+	if err := a.tx.Put(ctx, store.TokenTable, rows...); err != nil {
+		return fmt.Errorf("hold change: %w", err)
+	}
+	t.held++
+	t.failed = append(t.failed, why.code != store.CodeWaiting)
+	return nil
+}
+
+func (a *applier) holdFault(ctx context.Context, c *change) error {
+	return a.hold(ctx, c, reason{c.fault.code, c.fault.column, c.fault.text})
+}
+
+func (a *applier) holdRow(ctx context.Context, c *change, err *store.RowError) error {
+	return a.hold(ctx, c, explain(c, err))
+}
+
+// failedAgain notes another attempt on the first held change of a key.
+func (a *applier) failedAgain(ctx context.Context, c *change, why reason) error {
+	q := and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(c.entry.Key))
+	q.Limit = 1
+	rows, err := a.tx.Select(ctx, q)
+	if err != nil {
+		return fmt.Errorf("read held changes: %w", err)
+	}
+	h := held{entry: c.entry, Phase: a.phase}
+	h.AtMs = a.engine.nowMs()
+	if len(rows) > 0 {
+		h = heldOf(rows[0])
+	}
+	h.Code, h.Column, h.Message = why.code, why.column, why.message
+	h.Attempts++
+	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
+		return fmt.Errorf("hold change: %w", err)
+	}
+	return nil
+}
+
+// release drops what is held of a change's key, now that a retry has settled it.
+func (a *applier) release(ctx context.Context, c *change) error {
+	key := blob(c.entry.Key)
+	if err := a.tx.Delete(ctx, and(byMap(store.HeldTable, c.name), "key", store.Eq, key)); err != nil {
+		return fmt.Errorf("release held changes: %w", err)
+	}
+	if err := a.tx.Delete(ctx, and(byMap(store.TokenTable, c.name), "key", store.Eq, key)); err != nil {
+		return fmt.Errorf("release held changes: %w", err)
+	}
+	return nil
+}
+
+// token names a set of values in columns of a map's target table.
+func token(mapName string, columns []string, values store.Row) string {
+	return mapName + "\x00" + strings.Join(columns, "\x00") + "\x00\x00" + store.EncodeRow(values)
+}
+
+// ownTokens name what a held change blocks: its keys and the unique values that it takes or frees.
+func (c *change) ownTokens() []string {
+	rel := &c.flow.target
+	names := rel.Names()
+	tokens := []string{token(c.name, names[:rel.Key], c.key)}
+	if c.newKey != nil {
+		tokens = append(tokens, token(c.name, names[:rel.Key], c.newKey))
+	}
+	for _, index := range rel.Unique {
+		for _, row := range []store.Row{c.before, c.after} {
+			if values, ok := valuesAt(row, index); ok {
+				tokens = append(tokens, token(c.name, namesAt(names, index), values))
+			}
+		}
+	}
+	return unique(tokens)
+}
+
+// tokensOf name what a change must wait for: the same, and the parents that it refers to.
+func (c *change) tokensOf() []string {
+	tokens := c.ownTokens()
+	for _, p := range c.flow.def.Parents[c.flow.from.Other()] {
+		if values, ok := valuesAt(c.after, c.flow.placesOf(p.Columns)); ok {
+			tokens = append(tokens, token(p.Map, p.References, values))
+		}
+	}
+	return tokens
+}
+
+// placesOf turns positions of the definition's relation into positions of the flow's; nil when one does not flow.
+func (f *flow) placesOf(columns []int) []int {
+	out := make([]int, 0, len(columns))
+	for _, i := range columns {
+		for n, c := range f.cols {
+			if c == i {
+				out = append(out, n)
+			}
+		}
+	}
+	if len(out) != len(columns) {
+		return nil
+	}
+	return out
+}
+
+// valuesAt picks values; false when there is no row, no place, or a null among them, which matches nothing.
+func valuesAt(row store.Row, places []int) (store.Row, bool) {
+	if len(row) == 0 || len(places) == 0 {
+		return nil, false
+	}
+	out := make(store.Row, len(places))
+	for n, i := range places {
+		if i >= len(row) || row[i].IsNull() {
+			return nil, false
+		}
+		out[n] = row[i]
+	}
+	return out, true
+}
+
+func namesAt(names []string, places []int) []string {
+	out := make([]string, len(places))
+	for n, i := range places {
+		out[n] = names[i]
+	}
+	return out
+}
+
+func unique(list []string) []string {
+	seen := make(map[string]bool, len(list))
+	out := list[:0]
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// findBlocked asks the ledger which of the changes must wait behind what is held there.
+func (a *applier) findBlocked(ctx context.Context, changes []*change) (map[int]bool, error) {
+	blocked := make(map[int]bool)
+	n, err := a.tx.Select(ctx, store.Query{Table: store.TokenTable, Limit: 1})
+	if err != nil {
+		return nil, fmt.Errorf("read held changes: %w", err)
+	}
+	if len(n) == 0 {
+		return blocked, nil
+	}
+	const chunk = 200
+	for start := 0; start < len(changes); start += chunk {
+		part := changes[start:min(start+chunk, len(changes))]
+		if err := a.findBlockedIn(ctx, part, start, blocked); err != nil {
+			return nil, err
+		}
+	}
+	return blocked, nil
+}
+
+func (a *applier) findBlockedIn(ctx context.Context, part []*change, start int, blocked map[int]bool) error {
+	holders := make(map[string][]int)
+	var values []store.Value
+	for i, c := range part {
+		for _, t := range c.tokensOf() {
+			if holders[t] == nil {
+				values = append(values, blob(t))
+			}
+			holders[t] = append(holders[t], start+i)
+		}
+	}
+	rows, err := a.tx.Select(ctx, in(store.Query{Table: store.TokenTable}, "token", values))
+	if err != nil {
+		return fmt.Errorf("read held changes: %w", err)
+	}
+	for _, row := range rows {
+		for _, i := range holders[row[0].S] {
+			blocked[i] = true
+		}
+	}
+	return nil
+}
+
+// waits reports whether a change must wait behind one that was held in this very transaction.
+func (a *applier) waits(c *change) bool {
+	if len(a.tokens) == 0 {
+		return false
+	}
+	for _, t := range c.tokensOf() {
+		if a.tokens[t] {
+			return true
+		}
+	}
+	return false
+}
+
+// explain says to people why a row was refused and what mends it.
+func explain(c *change, err *store.RowError) reason {
+	why := reason{code: err.Code, column: err.Column, message: err.Detail}
+	if why.message == "" {
+		why.message = err.Error()
+	}
+	if err.Code != store.CodeMissingParent {
+		return why
+	}
+	values := make([]string, 0, len(err.Key.Columns))
+	for _, column := range err.Key.Columns {
+		values = append(values, quote(c.valueOf(column)))
+	}
+	why.message = fmt.Sprintf("missing parent: %s has no %s = %s", err.Key.Table,
+		strings.Join(err.Key.References, ", "), strings.Join(values, ", "))
+	if parent := c.parentMap(err.Key); parent != "" && parent != c.name {
+		why.message += "; run map " + parent + ", then retry"
+	} else if parent == "" {
+		why.message += "; no map covers that table"
+	}
+	return why
+}
+
+func (c *change) valueOf(column string) store.Value {
+	for i, col := range c.flow.target.Columns {
+		if col.Name == column && i < len(c.after) {
+			return c.after[i]
+		}
+	}
+	return store.Value{}
+}
+
+func (c *change) parentMap(key store.ForeignKey) string {
+	for _, p := range c.flow.def.Parents[c.flow.from.Other()] {
+		if p.Table == key.Table {
+			return p.Map
+		}
+	}
+	return ""
+}

@@ -1,0 +1,363 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// reader turns the log of one side into items for the other. It holds what the log has told so far.
+type reader struct {
+	engine *Engine
+	from   tablemap.Side
+	cursor store.Position // items up to here have been applied by an earlier attempt
+	read   store.Position // end of the last change that stands outside brackets
+
+	maps       map[string]*mapState
+	tables     map[string]*mapState // by the source's table
+	seqs       map[string]int64     // last sequence number met, per writer
+	dirtySeqs  map[string]bool
+	seenStream store.Position // target position in the last marker of the opposite stream: what this side has seen of it
+	echoes     *echoBook
+	open       *bracket
+	out        []item
+	pending    map[echoKey]struct{} // keys of users' changes in out whose direction compares and sets
+}
+
+// bracket is one transaction of ours, from its begin row to its end row.
+type bracket struct {
+	writer   string
+	seq      int64
+	mapName  string
+	position store.Position // the begin row's: of the other side's log, for a stream
+	restart  store.Position
+	changes  []store.Change
+}
+
+func newReader(e *Engine, from tablemap.Side) *reader {
+	return &reader{engine: e, from: from, maps: make(map[string]*mapState), tables: make(map[string]*mapState),
+		seqs: make(map[string]int64), dirtySeqs: make(map[string]bool), echoes: newEchoBook(), pending: make(map[echoKey]struct{})}
+}
+
+// take reads a batch; items appear in r.out.
+func (r *reader) take(ctx context.Context, batch store.Batch) error {
+	for i := range batch.Changes {
+		if err := r.change(ctx, &batch.Changes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reader) change(ctx context.Context, c *store.Change) error {
+	if c.Ledger && c.Table == store.MarkerTable {
+		return r.marker(ctx, c)
+	}
+	if r.open != nil {
+		r.open.changes = append(r.open.changes, *c)
+		return nil
+	}
+	if !c.Ledger {
+		r.user(c, r.read)
+	}
+	r.read = c.Position
+	return nil
+}
+
+// marker opens or closes a bracket.
+func (r *reader) marker(ctx context.Context, c *store.Change) error {
+	writer, seq, what := c.After[0].S, c.After[1].Int64(), c.After[2].S
+	if what == store.MarkerBegin {
+		if r.open != nil {
+			return &store.GapError{Reason: fmt.Sprintf("transaction %d of writer %s has no end", r.open.seq, r.open.writer), Next: c.Position}
+		}
+		r.open = &bracket{writer: writer, seq: seq, position: store.Position(c.After[3].S), mapName: c.After[4].S, restart: r.read}
+		return nil
+	}
+	b := r.open
+	if b == nil || b.writer != writer || b.seq != seq {
+		return &store.GapError{Reason: fmt.Sprintf("transaction %d of writer %s has no beginning", seq, writer), Next: c.Position}
+	}
+	r.open = nil
+	end, err := parseBody(c.After[5].S)
+	if err != nil {
+		return err
+	}
+	if err := r.sequence(b, c.Position); err != nil {
+		return err
+	}
+	err = r.bracket(ctx, b, end)
+	r.read = c.Position
+	return err
+}
+
+// sequence checks that no transaction of the writer is missing before this one.
+func (r *reader) sequence(b *bracket, end store.Position) error {
+	if end <= r.cursor {
+		return nil
+	}
+	if last, known := r.seqs[b.writer]; known && b.seq != last+1 {
+		return &store.GapError{Next: end,
+			Reason: fmt.Sprintf("transaction %d of writer %s follows on %d", b.seq, b.writer, last)}
+	}
+	r.seqs[b.writer] = b.seq
+	r.dirtySeqs[b.writer] = true
+	return nil
+}
+
+// bracket reads one transaction of ours.
+func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
+	past := b.restart < r.cursor // its effects on maps' states are known already
+	r.stamp(b, end, past)
+	if end.Note && !past {
+		r.out = append(r.out, item{kind: itemNote, writer: b.writer, seq: b.seq, position: r.lastOf(b), restart: b.restart})
+	}
+	for i := range b.changes {
+		c := &b.changes[i]
+		var err error
+		switch {
+		case !c.Ledger:
+			r.own(c, b, end)
+		case c.Table == store.ModeTable && !past:
+			err = r.mode(ctx, modeOf(c.After))
+		case c.Table == store.ResendTable && !past:
+			err = r.resend(c, b, end)
+		case c.Table == store.EffectTable:
+			err = r.effect(c, b)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastOf is a position inside the bracket that orders its note after everything before it.
+func (r *reader) lastOf(b *bracket) store.Position {
+	if len(b.changes) > 0 {
+		return b.changes[len(b.changes)-1].Position
+	}
+	return b.restart
+}
+
+// stamp takes over what a bracket says about what each side has seen of the other.
+func (r *reader) stamp(b *bracket, end body, past bool) {
+	if b.writer == writerStream || strings.HasPrefix(b.writer, writerReplay) {
+		for name, seen := range end.Seen {
+			if m := r.maps[name]; m != nil && seen > m.horizon {
+				m.horizon = seen
+			}
+		}
+	}
+	if past {
+		return
+	}
+	if b.writer == writerStream {
+		r.seenStream = b.position
+	}
+	if m := r.maps[b.mapName]; m != nil && strings.HasPrefix(b.writer, writerReplay) && end.Effective > m.Seen {
+		m.Seen, m.dirty = end.Effective, true
+	}
+}
+
+// mode follows a map's mode on this side.
+func (r *reader) mode(ctx context.Context, row mode) error {
+	m := r.maps[row.Map]
+	if m == nil {
+		m = &mapState{name: row.Map}
+		r.maps[row.Map] = m
+	}
+	if row.Mode == modeQueue && m.Source == modeLive {
+		m.Seen = r.seenStream
+	}
+	if row.Run != m.Run {
+		m.Seen, m.Floor, m.horizon = "", "", ""
+		r.echoes.forget(row.Map)
+	}
+	fresh := row.Run != m.Run || m.def == nil
+	m.Source, m.Run, m.Master, m.dirty = row.Mode, row.Run, int(row.Master), true
+	if row.Mode == modeOff || !fresh {
+		return nil
+	}
+	return r.define(ctx, m)
+}
+
+// define loads a map's definition.
+func (r *reader) define(ctx context.Context, m *mapState) error {
+	view, err := r.engine.Stores[r.from].View(ctx)
+	if err != nil {
+		return fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	def, err := definition(ctx, view, m.name, m.Run)
+	if err != nil {
+		return err
+	}
+	m.def, m.flow = def, newFlow(def, r.from, tablemap.Side(m.Master))
+	m.layout, m.places = nil, nil
+	r.tables[def.Relations[r.from].Table] = m
+	return nil
+}
+
+// user reads a user's change.
+func (r *reader) user(c *store.Change, restart store.Position) {
+	m := r.tables[c.Table]
+	if m == nil || !m.attached() {
+		return
+	}
+	it := item{kind: itemChange, state: m, change: *c, position: c.Position, restart: restart, atMs: c.AtMs, seen: r.seen(m)}
+	if c.Op == store.Truncate || !r.images(&it) {
+		it.kind = itemLost
+		r.out = append(r.out, it)
+		return
+	}
+	if it.before != nil && it.before.Equal(it.after) {
+		return
+	}
+	r.emit(it)
+}
+
+// emit adds a user's change.
+func (r *reader) emit(it item) {
+	if !it.state.flow.overwrites() {
+		for _, k := range it.keys() {
+			r.pending[echoKey{it.state.name, k}] = struct{}{}
+		}
+	}
+	r.out = append(r.out, it)
+}
+
+// seen is what this side has seen of the other's changes of a map, at this place of its log.
+func (r *reader) seen(m *mapState) store.Position {
+	if m.Source == modeLive {
+		return r.seenStream
+	}
+	return m.Seen
+}
+
+// images fills in the item's images in the columns of its flow; false when the log lacks one of them.
+func (r *reader) images(it *item) bool {
+	m, c := it.state, &it.change
+	if m.places == nil || !sameSlice(m.layout, c.Columns) {
+		places := make([]int, len(m.flow.source.Columns))
+		for n, col := range m.flow.source.Columns {
+			if places[n] = slices.Index(c.Columns, col.Name); places[n] < 0 {
+				return false
+			}
+		}
+		m.layout, m.places = c.Columns, places
+	}
+	it.before, it.after = arrange(c.Before, m.places), arrange(c.After, m.places)
+	return true
+}
+
+func sameSlice(a, b []string) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+}
+
+func arrange(row store.Row, places []int) store.Row {
+	if row == nil {
+		return nil
+	}
+	out := make(store.Row, len(places))
+	for n, i := range places {
+		out[n] = row[i]
+	}
+	return out
+}
+
+// own reads a row that we wrote to a table of users.
+func (r *reader) own(c *store.Change, b *bracket, end body) {
+	m := r.tables[c.Table]
+	if m == nil || !m.attached() {
+		return
+	}
+	it := item{kind: itemEcho, state: m, change: *c, position: c.Position, restart: b.restart, atMs: c.AtMs}
+	if !r.images(&it) {
+		return
+	}
+	switch {
+	case end.User || r.foreign(&it, end):
+		it.kind, it.seen = itemChange, r.seen(m)
+		if it.before == nil || !it.before.Equal(it.after) {
+			r.emit(it)
+		}
+		return
+	case m.flow.overwrites():
+		it.seen = end.Seen[m.name]
+	case strings.HasPrefix(b.writer, writerInitial):
+		it.kind, it.seen = itemCheck, end.Noted
+	default:
+		if !r.crosses(&it) {
+			return
+		}
+		it.kind = itemCut
+	}
+	r.out = append(r.out, it)
+}
+
+// crosses reports whether a row of ours touches a key of which a user's change is waiting to be applied: what follows
+// has seen more than that change, so the two must not share a stamp.
+func (r *reader) crosses(it *item) bool {
+	for _, k := range it.keys() {
+		if _, ok := r.pending[echoKey{it.state.name, k}]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign reports whether the database made the row, not we: in a table where writes have effects, every key that the
+// end row does not list.
+func (r *reader) foreign(it *item, end body) bool {
+	if !it.state.def.Effects[r.from] {
+		return false
+	}
+	keys := end.Keys[it.state.name]
+	if slices.Contains(keys, keyHash(it.key())) {
+		return false
+	}
+	k := it.newKey()
+	return k == nil || !slices.Contains(keys, keyHash(k))
+}
+
+// resend reads a request to send a row.
+func (r *reader) resend(c *store.Change, b *bracket, end body) error {
+	m := r.maps[c.After[1].S]
+	if m == nil || !m.attached() {
+		return nil
+	}
+	key, err := store.DecodeRow(c.After[2].S)
+	if err != nil {
+		return err
+	}
+	r.out = append(r.out, item{kind: itemResend, state: m, before: key, position: c.Position, restart: b.restart,
+		seen: end.Seen[m.name], retry: c.After[3].Int64() != 0, atMs: c.AtMs})
+	return nil
+}
+
+// effect reads what the database made of a write of ours.
+func (r *reader) effect(c *store.Change, b *bracket) error {
+	m := r.maps[c.After[1].S]
+	if m == nil || !m.attached() {
+		return nil
+	}
+	before, err := store.DecodeRow(c.After[3].S)
+	if err != nil {
+		return err
+	}
+	after, err := store.DecodeRow(c.After[4].S)
+	if err != nil {
+		return err
+	}
+	it := item{kind: itemChange, state: m, before: m.flow.pick(before), after: m.flow.pick(after), position: c.Position,
+		restart: b.restart, atMs: c.AtMs, seen: r.seen(m)}
+	if !it.before.Equal(it.after) {
+		r.emit(it)
+	}
+	return nil
+}

@@ -1,0 +1,260 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// replayLimit bounds the transaction that turns a map live, since the stream waits for it.
+const replayLimit = 1000
+
+// ending says what a replay does when the queue is empty.
+type ending int
+
+const (
+	turnLive  ending = iota // in the transaction that applies the last of it
+	keepQueue               // a rerun of an initial sync compares the tables first
+)
+
+// Replay plays back the queue of one direction of a map, in order, and turns the direction live.
+type Replay struct {
+	engine *Engine
+	target store.Store
+	writer *writer
+	flow   *flow
+	name   string
+	ending ending
+	upTo   int64 // with keepQueue: the last entry there was at the beginning
+
+	progress tablemap.ReplayProgress
+	careful  bool
+}
+
+// NewReplay begins to play back what one side has queued for the other. withoutSync is kept for callers that say so;
+// whether an initial sync is complete stands in the ledger.
+func (e *Engine) NewReplay(ctx context.Context, mapName string, from tablemap.Side) (*Replay, error) {
+	return e.newReplay(ctx, mapName, from, turnLive)
+}
+
+func (e *Engine) newReplay(ctx context.Context, mapName string, from tablemap.Side, end ending) (*Replay, error) {
+	r := &Replay{engine: e, target: e.Stores[from.Other()], name: mapName, ending: end}
+	view, err := r.target.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	m, def, err := attached(ctx, view, mapName)
+	if err != nil {
+		return nil, err
+	}
+	r.flow = newFlow(def, from, m.Master)
+	if r.progress.Left, err = view.Count(ctx, byMap(store.QueueTable, mapName)); err != nil {
+		return nil, fmt.Errorf("count queue: %w", err)
+	}
+	if end == keepQueue {
+		q := byMap(store.QueueTable, mapName)
+		q.Desc, q.Limit = true, 1
+		rows, err := view.Select(ctx, q)
+		if err != nil {
+			return nil, fmt.Errorf("read queue: %w", err)
+		}
+		if len(rows) > 0 {
+			r.upTo = entryOf(rows[0]).ID
+		}
+	}
+	r.writer, err = fence(ctx, r.target, writerReplay+mapName, e.nowMs)
+	return r, err
+}
+
+// attached reads the mode and the definition of a map that is not off.
+func attached(ctx context.Context, r store.Reader, mapName string) (mode, *Definition, error) {
+	found, err := modes(ctx, r, mapName)
+	if err != nil {
+		return mode{}, nil, err
+	}
+	m, ok := found[mapName]
+	if !ok || m.Mode == modeOff {
+		return mode{}, nil, &Refusal{Message: "map " + mapName + " is not attached", Hint: "run it"}
+	}
+	def, err := definition(ctx, r, mapName, m.Run)
+	return m, def, err
+}
+
+// Progress tells how much has been applied and how much is left.
+func (r *Replay) Progress() tablemap.ReplayProgress { return r.progress }
+
+// Step applies one batch of the queue, in one transaction.
+func (r *Replay) Step(ctx context.Context) (Outcome, error) {
+	entries, err := r.next(ctx)
+	if err != nil {
+		return Moved, err
+	}
+	if r.ending == keepQueue && len(entries) == 0 {
+		return Done, nil
+	}
+	last := r.ending == turnLive && len(entries) < r.limit()
+	outcome, err := r.batch(ctx, entries, last)
+	if isRowFault(err) {
+		r.careful = true
+		outcome, err = r.batch(ctx, entries, last)
+	}
+	r.careful = false
+	return outcome, err
+}
+
+func (r *Replay) limit() int { return min(replayLimit, r.target.Limits().CopyRows) }
+
+// next reads the next entries without a transaction: the stream only appends.
+func (r *Replay) next(ctx context.Context) ([]entry, error) {
+	view, err := r.target.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	return r.read(ctx, view)
+}
+
+func (r *Replay) read(ctx context.Context, from store.Reader) ([]entry, error) {
+	q := byMap(store.QueueTable, r.name)
+	if r.ending == keepQueue {
+		q = and(q, "id", store.Le, store.Int(r.upTo))
+	}
+	q.Limit = r.limit()
+	rows, err := from.Select(ctx, q)
+	if err != nil {
+		return nil, fmt.Errorf("read queue: %w", err)
+	}
+	entries := make([]entry, len(rows))
+	for i, row := range rows {
+		entries[i] = entryOf(row)
+	}
+	return entries, nil
+}
+
+// batch applies entries; the last one first locks the stream out, drains what it has added, and turns the map live.
+func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome, error) {
+	at := marker{position: r.writer.cursor.Position, mapName: r.name, lock: last}
+	if len(entries) > 0 {
+		at.position = store.Position(strconv.FormatInt(entries[len(entries)-1].ID, 10))
+	}
+	tx, err := r.writer.begin(ctx, at)
+	if err != nil {
+		return Moved, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if last {
+		if entries, err = r.read(ctx, tx); err != nil {
+			return Moved, err
+		}
+		last = len(entries) < r.limit()
+	}
+	found, err := modes(ctx, tx, r.name)
+	if err != nil {
+		return Moved, err
+	}
+	if found[r.name].Mode == modeOff {
+		return Done, nil
+	}
+	b, applied, err := r.applyEntries(ctx, tx, entries, found)
+	if err != nil {
+		return Moved, err
+	}
+	if last && found[r.name].Mode != modeLive {
+		m := found[r.name]
+		m.Mode = modeLive
+		if err := tx.Put(ctx, store.ModeTable, m.row()); err != nil {
+			return Moved, fmt.Errorf("write mode: %w", err)
+		}
+	}
+	if err := r.writer.commit(ctx, tx, at, b); err != nil {
+		return Moved, err
+	}
+	r.progress.Applied += applied
+	r.progress.Left = max(0, r.progress.Left-int64(len(entries)))
+	if last {
+		return Done, nil
+	}
+	return Moved, nil
+}
+
+func (r *Replay) applyEntries(ctx context.Context, tx store.Tx, entries []entry, found map[string]mode) (body, int64, error) {
+	if len(entries) == 0 {
+		return body{}, 0, nil
+	}
+	changes := make([]*change, len(entries))
+	for i, e := range entries {
+		c, err := changeOf(r.flow, e)
+		if err != nil {
+			return body{}, 0, err
+		}
+		changes[i] = c
+	}
+	applied := coalesce(changes)
+	a := newApplier(r.engine, tx, phaseReplay, found)
+	a.careful = r.careful
+	if err := a.apply(ctx, applied); err != nil {
+		return body{}, 0, err
+	}
+	if err := writeStats(ctx, tx, a.tallies, r.engine.nowMs()); err != nil {
+		return body{}, 0, err
+	}
+	if err := r.dequeue(ctx, tx, entries); err != nil {
+		return body{}, 0, err
+	}
+	b := body{Effective: entries[len(entries)-1].Position, Keys: writtenKeys(applied)}
+	if !r.flow.overwrites() {
+		b.Seen = map[string]store.Position{r.name: entries[0].Seen}
+	}
+	return b, a.tally(r.name).applied, nil
+}
+
+// dequeue removes entries, and where echoes will be judged by them, keeps what was sent of each key.
+func (r *Replay) dequeue(ctx context.Context, tx store.Tx, entries []entry) error {
+	q := and(byMap(store.QueueTable, r.name), "id", store.Le, store.Int(entries[len(entries)-1].ID))
+	if err := tx.Delete(ctx, q); err != nil {
+		return fmt.Errorf("shorten queue: %w", err)
+	}
+	if !r.flow.overwrites() || !r.flow.def.Map.Flows(r.flow.from.Other()) {
+		return nil
+	}
+	last := make(map[string]store.Position)
+	for _, e := range entries {
+		last[e.Key] = e.Position
+		if e.NewKey != "" {
+			last[e.NewKey] = e.Position
+		}
+	}
+	rows := make([]store.Row, 0, len(last))
+	for _, k := range sortedKeys(last) {
+		rows = append(rows, store.Row{store.Str(r.name), blob(k), store.Str(string(last[k]))})
+	}
+	if err := tx.Put(ctx, store.SentTable, rows...); err != nil {
+		return fmt.Errorf("remember replayed changes: %w", err)
+	}
+	return nil
+}
+
+// changeOf makes a change of a queued or held one.
+func changeOf(f *flow, e entry) (*change, error) {
+	before, err := store.DecodeRow(e.Before)
+	if err != nil {
+		return nil, err
+	}
+	after, err := store.DecodeRow(e.After)
+	if err != nil {
+		return nil, err
+	}
+	c := newChange(f, e.Map, e, before, after)
+	c.insert = e.Kind == kindChange && before == nil
+	if before == nil && after == nil { // a resend of an absent row: the key is all there is
+		if c.key, err = store.DecodeRow(e.Key); err != nil {
+			return nil, err
+		}
+		c.entry.Key = e.Key
+	}
+	return c, nil
+}

@@ -1,0 +1,294 @@
+package replication
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// Limits of a stream.
+const (
+	readLimit    = 1000       // changes asked of the log at once
+	confirmEvery = 5000       // changes read between two confirmations
+	confirmMs    = 2000       // or, when idle, milliseconds
+	persistEvery = 10_000     // changes read without a transaction of ours, after which the cursor is written all the same
+	persistMs    = 5 * 60_000 // or milliseconds, when users' changes were among them
+)
+
+// Stream carries committed changes from one side to the other: the only reader of its log, one writer of the target.
+type Stream struct {
+	engine *Engine
+	from   tablemap.Side
+	source store.Store
+	target store.Store
+	writer *writer
+	log    store.Log
+	reader *reader
+
+	reached     store.Position // everything up to here is applied, or concerns nobody
+	confirmed   store.Position
+	unconfirmed int   // changes read since
+	unpersisted int   // changes read since the cursor was last written
+	skippedUser bool  // users' changes were among them
+	confirmedMs int64 // when
+	persistedMs int64
+	backlog     map[string]bool // maps that have, or may have, rows in the target's tables queue and sent
+	progress    tablemap.StreamProgress
+}
+
+// NewStream begins an attempt to carry the changes of one side: it fences out earlier attempts, then takes up where
+// they ended. A *store.GapError means that it cannot; the maps concerned have been told.
+func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, error) {
+	s := &Stream{engine: e, from: from, source: e.Stores[from], target: e.Stores[from.Other()],
+		reader: newReader(e, from), backlog: make(map[string]bool)}
+	s.confirmedMs, s.persistedMs = e.nowMs(), e.nowMs()
+	for _, st := range e.Stores {
+		if err := st.Capture(ctx); err != nil {
+			return nil, fmt.Errorf("install ledger: %w", err)
+		}
+	}
+	w, err := fence(ctx, s.target, writerStream, e.nowMs)
+	if err != nil {
+		return nil, err
+	}
+	s.writer = w
+	if err := s.load(ctx); err != nil {
+		return nil, err
+	}
+	if s.log, err = s.source.Open(ctx, w.cursor.Position); err != nil {
+		return nil, s.stopped(ctx, fmt.Errorf("open log: %w", err))
+	}
+	return s, nil
+}
+
+// load restores what earlier attempts knew.
+func (s *Stream) load(ctx context.Context) error {
+	r := s.reader
+	end, err := parseBody(s.writer.cursor.Body)
+	if err != nil {
+		return err
+	}
+	r.cursor, r.seenStream, s.reached = s.writer.cursor.Position, end.SeenStream, s.writer.cursor.Position
+	view, err := s.target.View(ctx)
+	if err != nil {
+		return fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	rows, err := view.Select(ctx, store.Query{Table: store.FlowTable})
+	if err != nil {
+		return fmt.Errorf("read state of maps: %w", err)
+	}
+	for _, row := range rows {
+		if err := s.restore(ctx, row[0].S, row[1].S); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// The names of rows of the table flow.
+const (
+	flowMap    = "map/"
+	flowWriter = "writer/"
+)
+
+func (s *Stream) restore(ctx context.Context, name, text string) error {
+	if w, ok := strings.CutPrefix(name, flowWriter); ok {
+		var seq int64
+		if err := json.Unmarshal([]byte(text), &seq); err != nil {
+			return fmt.Errorf("read state of writer %s: %w", w, err)
+		}
+		s.reader.seqs[w] = seq
+		return nil
+	}
+	m := &mapState{name: strings.TrimPrefix(name, flowMap)}
+	if err := json.Unmarshal([]byte(text), m); err != nil {
+		return fmt.Errorf("read state of map %s: %w", m.name, err)
+	}
+	s.reader.maps[m.name] = m
+	s.backlog[m.name] = true
+	if m.Source == modeOff || m.Source == "" {
+		return nil
+	}
+	return s.reader.define(ctx, m)
+}
+
+// Step reads and applies one stretch of the log: at most one transaction on the target.
+func (s *Stream) Step(ctx context.Context) (Outcome, error) {
+	outcome, err := s.step(ctx)
+	if err != nil {
+		return Moved, s.stopped(ctx, err)
+	}
+	return outcome, nil
+}
+
+func (s *Stream) step(ctx context.Context) (Outcome, error) {
+	if len(s.reader.out) == 0 {
+		batch, err := s.log.Next(ctx, readLimit)
+		if err != nil {
+			return Moved, fmt.Errorf("read log: %w", err)
+		}
+		if len(batch.Changes) == 0 {
+			return Idle, s.idle(ctx)
+		}
+		s.unconfirmed += len(batch.Changes)
+		s.unpersisted += len(batch.Changes)
+		if err := s.reader.take(ctx, batch); err != nil {
+			return Moved, err
+		}
+	}
+	unit, reached := s.cut()
+	if err := s.flush(ctx, unit, reached); err != nil {
+		return Moved, err
+	}
+	s.reader.out = s.reader.out[len(unit):]
+	s.reached = max(s.reached, reached)
+	if len(s.reader.out) == 0 {
+		s.reader.out = nil
+		clear(s.reader.pending)
+	}
+	if s.unconfirmed >= confirmEvery {
+		return Moved, s.confirm(ctx)
+	}
+	return Moved, nil
+}
+
+// cut takes the items that may share a transaction, and where the cursor stands after them.
+func (s *Stream) cut() ([]item, store.Position) {
+	out := s.reader.out
+	for len(out) > 0 && out[0].kind == itemCut {
+		out = out[1:]
+	}
+	s.reader.out = out
+	for i := range out {
+		if out[i].kind == itemCut {
+			return out[:i], out[i].restart
+		}
+	}
+	return out, s.reader.read
+}
+
+// Wait returns when there may be something to do, or ctx ends.
+func (s *Stream) Wait(ctx context.Context) error { return s.log.Wait(ctx) }
+
+// Progress tells what this attempt has done.
+func (s *Stream) Progress() tablemap.StreamProgress { return s.progress }
+
+// Close ends the reading of the log.
+func (s *Stream) Close() error {
+	if s.log == nil {
+		return nil
+	}
+	return s.log.Close()
+}
+
+// idle does what can wait until there is nothing to move.
+func (s *Stream) idle(ctx context.Context) error {
+	now := s.engine.nowMs()
+	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) {
+		if err := s.persist(ctx); err != nil {
+			return err
+		}
+	}
+	if s.unconfirmed > 0 && now-s.confirmedMs >= confirmMs {
+		return s.confirm(ctx)
+	}
+	return nil
+}
+
+// persist writes the cursor without any change, so that a long stretch of echoes need not be read again.
+func (s *Stream) persist(ctx context.Context) error {
+	m := marker{position: s.reached}
+	return s.writer.do(ctx, m, func(tx store.Tx) (body, error) {
+		return s.end(ctx, tx, nil)
+	})
+}
+
+// confirm lets go of the log up to what is durable on the target and no longer needed to judge echoes.
+func (s *Stream) confirm(ctx context.Context) error {
+	now := s.engine.nowMs()
+	s.unconfirmed, s.confirmedMs = 0, now
+	s.prune(now)
+	upTo := s.writer.cursor.Position
+	if limit, ok := s.reader.echoes.limit(); ok && limit < upTo {
+		upTo = limit
+	}
+	if upTo <= s.confirmed {
+		return nil
+	}
+	if err := s.log.Confirm(ctx, upTo); err != nil {
+		return fmt.Errorf("confirm log: %w", err)
+	}
+	s.confirmed = upTo
+	return nil
+}
+
+func (s *Stream) prune(nowMs int64) {
+	s.reader.echoes.prune(nowMs,
+		func(e echoEntry) bool {
+			m := s.reader.maps[e.mapName]
+			return m == nil || e.position <= m.horizon
+		},
+		func(e echoEntry) {
+			m := s.reader.maps[e.mapName]
+			m.Floor, m.dirty = e.position, true
+		})
+}
+
+// end writes what the stream has to remember and returns the body of the end row.
+func (s *Stream) end(ctx context.Context, tx store.Tx, b *body) (body, error) {
+	if b == nil {
+		b = new(body)
+	}
+	b.SeenStream = s.reader.seenStream
+	var rows []store.Row
+	for _, name := range sortedKeys(s.reader.maps) {
+		if m := s.reader.maps[name]; m.dirty {
+			text, err := json.Marshal(m)
+			if err != nil {
+				return body{}, err
+			}
+			rows = append(rows, store.Row{store.Str(flowMap + name), store.Str(string(text))})
+		}
+	}
+	for _, name := range sortedKeys(s.reader.dirtySeqs) {
+		rows = append(rows, store.Row{store.Str(flowWriter + name), store.Str(fmt.Sprint(s.reader.seqs[name]))})
+	}
+	if len(rows) > 0 {
+		if err := tx.Put(ctx, store.FlowTable, rows...); err != nil {
+			return body{}, fmt.Errorf("write state of maps: %w", err)
+		}
+	}
+	return *b, nil
+}
+
+// committed notes that a transaction of this stream is durable.
+func (s *Stream) committed() {
+	for _, m := range s.reader.maps {
+		m.dirty = false
+	}
+	clear(s.reader.dirtySeqs)
+	s.unpersisted, s.skippedUser, s.persistedMs = 0, false, s.engine.nowMs()
+}
+
+// stopped looks at an error: one that concerns maps is told to them, on the target, before it is returned.
+func (s *Stream) stopped(ctx context.Context, err error) error {
+	var gap *store.GapError
+	var fault *store.MapError
+	switch {
+	case errors.As(err, &gap) && gap.Table == "":
+		if told := s.lose(ctx, gap); told != nil {
+			return told
+		}
+	case errors.As(err, &gap):
+		return s.drop(ctx, gap.Table, tablemap.Alarm{Kind: tablemap.AlarmGap, Message: gap.Error()}, err)
+	case errors.As(err, &fault):
+		return s.drop(ctx, fault.Table, tablemap.Alarm{Kind: tablemap.AlarmFault, Message: fault.Error()}, err)
+	}
+	return err
+}
