@@ -1,0 +1,8 @@
+package devserver
+
+import "syscall"
+
+// attributes put a child into a group of its own and have the kernel kill it when its parent is killed.
+func attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/dualwrite/dualwrite/config"
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/starter"
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+	"github.com/dualwrite/dualwrite/workflows"
+)
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, line string
+		given      func(*bundle)
+		exit       int
+		code       string // of the JSON; "" on success
+		says       string // part of message or hint
+	}{
+		{"no command", "", nil, exitDone, "", ""},
+		{"unknown command", "preveiw", nil, exitUsage, "usage", `unknown command "preveiw"`},
+		{"misspelt command", "lst", nil, exitUsage, "usage", "dualwrite list"},
+		{"unknown flag", "list --nope", nil, exitUsage, "usage", "--nope"},
+		{"flag without value", "list --timeout", nil, exitUsage, "usage", "--timeout"},
+		{"bad duration", "list --timeout soon", nil, exitUsage, "usage", "soon"},
+		{"negative duration", "list --timeout -1s", nil, exitUsage, "usage", "negative"},
+		{"no map", "status", nil, exitUsage, "usage", "needs the name"},
+		{"two maps", "pause a b", nil, exitUsage, "usage", "one map"},
+		{"argument of list", "list customers", nil, exitUsage, "usage", "no arguments"},
+		{"unknown map", "status customer", nil, exitUsage, "unknown_map", "did you mean customers?"},
+		{"unknown map of check", "check zzz", nil, exitUsage, "unknown_map", "customers, customer-groups"},
+		{"unknown side", "run customers --master dataverze", nil, exitUsage, "unknown_side", "dataverse"},
+		{"unknown map of with", "run customers --with curencies", nil, exitUsage, "unknown_map", "currencies"},
+		{"related and with", "run customers --related --with notes", nil, exitUsage, "usage", "together"},
+		{"unknown phase", "errors customers --phase late", nil, exitUsage, "usage", "late"},
+		{"negative limit", "errors customers --limit -1", nil, exitUsage, "usage", "negative"},
+		{"key without value", "retry customers --key account", nil, exitUsage, "usage", "account"},
+		{"ports", "up --port 1 --ui-port 1", nil, exitUsage, "usage", "two ports"},
+		{"log level", "worker --log-level loud", nil, exitUsage, "usage", "loud"},
+		{"config", "list", badConfig, exitUsage, "config", "line 3"},
+		{"no config", "list", noConfig, exitUsage, "config", "no such file"},
+		{"temporal down", "list", temporalDown, exitError, "temporal_unavailable", "dualwrite up"},
+		{"databases down", "errors customers", databasesDown, exitError, "database_unavailable", "no route"},
+		{"not allowed", "run customers", refusedWith(starter.CodeNotAllowed), exitRefused, "not_allowed", "allowed: pause"},
+		{"refused", "run customers", refusedWith(starter.CodeRefused), exitRefused, "refused", "allowed: pause"},
+		{"malformed", "run customers", refusedWith(starter.CodeMalformed), exitUsage, "malformed", ""},
+		{"no worker", "run customers", refusedWith(starter.CodeNoWorker), exitError, "no_worker", ""},
+		{"runs", "run customers", becomes(tablemap.Running, ""), exitDone, "", ""},
+		{"failed rows", "run customers", becomes(tablemap.NotRunning, tablemap.SyncFailed), exitRows, "failed_rows", "dualwrite errors customers"},
+		{"gap", "run customers", becomes(tablemap.NotRunning, tablemap.SyncSucceeded), exitError, "failed", "Not running"},
+		{"breaker", "resume customers", becomes(tablemap.Paused, tablemap.SyncSucceeded), exitError, "failed", "Paused"},
+		{"timeout", "run customers --timeout 1ms", hangs, exitTimeout, "timeout", "still Initializing"},
+		{"no wait", "run customers --no-wait", hangs, exitDone, "", ""},
+		{"differ", "verify customers", nil, exitRows, "different", "--repair"},
+		{"equal", "verify customers", equal, exitDone, "", ""},
+		{"left", "retry customers", left, exitRows, "failed_rows", "3 changes"},
+		{"no such conflict", "conflicts customers --restore 9", nil, exitRefused, "refused", "no conflict"},
+		{"restored", "conflicts customers --restore 7", nil, exitDone, "", ""},
+		{"check finds errors", "check", findings("error"), exitRows, "check", "1 error"},
+		{"check finds warnings", "check", findings("warning"), exitDone, "", ""},
+		{"related fail", "run customers --related", relatedFail(workflows.ErrorNotAllowed, 0), exitRefused, "not_allowed", "currencies"},
+		{"related have failed rows", "run customers --related", relatedFail(workflows.ErrorFailed, 3), exitRows, "failed_rows", "dualwrite errors currencies"},
+		{"related fail otherwise", "run customers --related", relatedFail(workflows.ErrorFailed, 0), exitError, "failed", "currencies"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			if c.given != nil {
+				c.given(b)
+			}
+			if exit := b.run(t, c.line+" -o json"); exit != c.exit {
+				t.Fatalf("exit %d, want %d; stderr: %s", exit, c.exit, b.err)
+			}
+			if c.code == "" {
+				return
+			}
+			var got struct{ Error failure }
+			if err := json.Unmarshal(b.err.Bytes(), &got); err != nil {
+				t.Fatalf("stderr is not one JSON object: %v: %s", err, b.err)
+			}
+			if got.Error.Code != c.code || got.Error.Message == "" || !strings.Contains(got.Error.Message+" "+got.Error.Hint, c.says) {
+				t.Errorf("got %+v, want code %s and %q", got.Error, c.code, c.says)
+			}
+		})
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	for line, says := range map[string]string{"list --output xml": "-o json", "list -o csv": "-o json", "errors customers -o yaml": "-o csv"} {
+		b := setup(t)
+		if exit := b.run(t, line); exit != exitUsage || !strings.Contains(b.err.String(), says) {
+			t.Errorf("%s: exit %d: %s", line, exit, b.err)
+		}
+	}
+}
+
+func badConfig(b *bundle) {
+	b.program.reach.config = func(string) (*config.File, error) { return nil, errors.New("dualwrite.yaml line 3: unknown key") }
+}
+
+func noConfig(b *bundle) {
+	b.program.reach.config = func(string) (*config.File, error) { return nil, errors.New("open dualwrite.yaml: no such file") }
+}
+
+func temporalDown(b *bundle) {
+	b.temporal.down = &starter.Error{Code: starter.CodeTemporalDown, Message: "Temporal does not answer", Hint: "start `dualwrite up`"}
+}
+
+func databasesDown(b *bundle) { b.ledgers.down = store.Transient(errors.New("no route to host")) }
+
+func refusedWith(c starter.Code) func(*bundle) {
+	return func(b *bundle) {
+		b.temporal.refused = &starter.Error{Code: c, Message: "run is not allowed while Running; allowed: pause, stop"}
+	}
+}
+
+func becomes(s tablemap.Status, sync tablemap.SyncState) func(*bundle) {
+	return func(b *bundle) {
+		end := tablemap.Report{Map: "customers", Status: s, InitialSync: tablemap.InitialSync{State: sync, Legs: []tablemap.Leg{{Failed: 3}}}}
+		b.temporal.becomes = []tablemap.Report{{Map: "customers", Status: tablemap.Initializing}, end}
+	}
+}
+
+func hangs(b *bundle) {
+	b.temporal.hangs = true
+	b.temporal.set("customers", tablemap.Initializing)
+}
+
+func equal(b *bundle) { b.ledgers.verified.OK = true }
+
+func left(b *bundle) { b.ledgers.retried = replication.RetryResult{Tried: 5, Applied: 2, Left: 3} }
+
+func findings(severity string) func(*bundle) {
+	return func(b *bundle) {
+		b.ledgers.findings = []replication.Finding{{Code: "no_key", Map: "customers", Side: "finops", Message: "no key", Hint: "add one", Severity: severity}}
+	}
+}
+
+func relatedFail(code string, rows int64) func(*bundle) {
+	return func(b *bundle) {
+		b.temporal.result = workflows.RelatedResult{Maps: []workflows.MapResult{
+			{Map: "currencies", Outcome: workflows.Failed, Reason: "it is Initializing", Code: code, FailedRows: rows},
+			{Map: "customers", Outcome: workflows.Blocked, WaitingFor: []string{"currencies"}}}}
+		b.temporal.failed = &starter.Error{Code: starter.CodeFailed, Message: "2 of 2 maps did not get there"}
+	}
+}
+
+func TestExplainKnowsErrorsInsideOthers(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		err  error
+		exit int
+		code string
+	}{
+		{fmt.Errorf("a: %w", &replication.Refusal{Message: "m"}), exitRefused, "refused"},
+		{fmt.Errorf("a: %w", replication.ErrNoDefinition), exitRefused, "not_allowed"},
+		{fmt.Errorf("a: %w", &store.MapError{Table: "t", Reason: "gone"}), exitError, "map"},
+		{errSome, exitError, "error"},
+	}
+	for _, c := range cases {
+		if f := explain(c.err); f.Exit != c.exit || f.Code != c.code {
+			t.Errorf("%v: got %+v", c.err, f)
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+func (p *program) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "Lists the table maps with their statuses",
+		Args:  nothing,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := p.open()
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			ctx, cancel := p.limited(cmd.Context())
+			defer cancel()
+			reports, err := s.reports(ctx, s.names()...)
+			if err != nil {
+				return err
+			}
+			if p.output == outputJSON {
+				return writeJSON(p.out, reports)
+			}
+			writeList(p.out, reports)
+			return nil
+		},
+	}
+}

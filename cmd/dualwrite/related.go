@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// relatedMap is one element of what `related` prints.
+type relatedMap struct {
+	Map    string          `json:"map"`
+	Status tablemap.Status `json:"status"`
+	Reason string          `json:"reason"`
+}
+
+func (p *program) relatedCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "related MAP",
+		Short: "Lists the maps to run with a map, in order, each with its status and the reason",
+		Args:  oneMap,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.openMap(args[0])
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			ctx, cancel := p.limited(cmd.Context())
+			defer cancel()
+			edges, err := s.dependencies(ctx)
+			if err != nil {
+				return err
+			}
+			list, err := s.relatedList(ctx, args[0], parentsFirst(s.names(), edges, args[0]), edges)
+			if err != nil {
+				return err
+			}
+			return s.printRelated(args[0], list, edges)
+		},
+	}
+}
+
+// dependencies are the foreign keys between mapped tables and what the config declares.
+func (s *session) dependencies(ctx context.Context) ([]tablemap.Edge, error) {
+	l, err := s.rows(ctx)
+	if err != nil {
+		return nil, err
+	}
+	edges, err := l.Dependencies(ctx)
+	if err != nil {
+		return nil, s.unreachable(err)
+	}
+	return edges, nil
+}
+
+// relatedList gives each related map its status and reason.
+func (s *session) relatedList(ctx context.Context, name string, related []string, edges []tablemap.Edge) ([]relatedMap, error) {
+	list := []relatedMap{}
+	if len(related) == 0 {
+		return list, nil
+	}
+	maps, err := s.maps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reports, err := maps.List(ctx, related)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range reports {
+		list = append(list, relatedMap{r.Map, r.Status, whyRelated(edges, name, r.Map, related)})
+	}
+	return list, nil
+}
+
+func (s *session) printRelated(name string, list []relatedMap, edges []tablemap.Edge) error {
+	p := s.program
+	for _, text := range loops(edges, name) {
+		p.warn("%s", text)
+	}
+	if p.output == outputJSON {
+		return writeJSON(p.out, list)
+	}
+	if len(list) == 0 {
+		fmt.Fprintln(p.out, name+" depends on no other map")
+		return nil
+	}
+	writeRelated(p.out, list, "")
+	return nil
+}
+
+func writeRelated(w io.Writer, list []relatedMap, indent string) {
+	t := newTable("MAP", "STATUS", "REASON")
+	for _, r := range list {
+		t.add(r.Map, dash(string(r.Status)), r.Reason)
+	}
+	t.write(w, indent)
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/dualwrite/dualwrite/config"
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/tablemap"
+	"github.com/dualwrite/dualwrite/worker"
+	"github.com/dualwrite/dualwrite/workflows"
+)
+
+// reach is how a program reaches the outside: the config file, Temporal, the two databases. The functions that open
+// something return what closes it.
+type reach struct {
+	config   func(path string) (*config.File, error)
+	temporal func(ctx context.Context, link string) (commander, func(), error)
+	engine   func(ctx context.Context, file *config.File) (ledgers, func(), error)
+}
+
+// commander is what commands ask of Temporal; starter.Starter and progress of activities.
+type commander interface {
+	Send(ctx context.Context, name string, r workflows.Request) (tablemap.Report, error)
+	Status(ctx context.Context, name string) (tablemap.Report, error)
+	Await(ctx context.Context, name string, each func(tablemap.Report), statuses ...tablemap.Status) (tablemap.Report, error)
+	List(ctx context.Context, names []string) ([]tablemap.Report, error)
+	RunRelated(ctx context.Context, r workflows.RelatedRequest, each func(workflows.RelatedResult)) (workflows.RelatedResult, error)
+	StartRelated(ctx context.Context, r workflows.RelatedRequest) (client.WorkflowRun, error)
+	// Doing is how far the copy or replay of a map is; zero: none is under way.
+	Doing(ctx context.Context, name string) (doing, error)
+}
+
+// ledgers is what commands ask of the databases: the engine.
+type ledgers interface {
+	Live(ctx context.Context) (map[string]replication.MapLive, error)
+	Errors(ctx context.Context, q replication.ErrorQuery) ([]replication.RowFailure, error)
+	CountErrors(ctx context.Context, q replication.ErrorQuery) (int64, error)
+	Conflicts(ctx context.Context, mapName string, limit, offset int) ([]replication.Conflict, error)
+	Restore(ctx context.Context, mapName string, id int64) error
+	Check(ctx context.Context, maps ...string) ([]replication.Finding, error)
+	Dependencies(ctx context.Context) ([]tablemap.Edge, error)
+	Retry(ctx context.Context, mapName string, key map[string]string) (retry, error)
+	Verify(ctx context.Context, mapName string, mode replication.VerifyMode) (verification, error)
+}
+
+// retry is a retry of held rows under way.
+type retry interface {
+	replication.Stepper
+	Result() replication.RetryResult
+}
+
+// verification is a comparison under way.
+type verification interface {
+	replication.Stepper
+	Progress() (done, total int64)
+	Result() replication.VerifyResult
+}
+
+// session is what one command works with. Temporal and the databases are opened when they are first asked for.
+type session struct {
+	program  *program
+	file     *config.File
+	temporal commander
+	ledgers  ledgers
+	closers  []func()
+}
+
+// open reads the config.
+func (p *program) open() (*session, error) {
+	file, err := p.reach.config(p.config)
+	if err != nil {
+		return nil, p.explainConfig(err)
+	}
+	return &session{program: p, file: file}, nil
+}
+
+// openMap reads the config and makes sure that it has the map.
+func (p *program) openMap(name string) (*session, error) {
+	s, err := p.open()
+	if err != nil {
+		return nil, err
+	}
+	return s, s.known(name)
+}
+
+func (s *session) close() {
+	for _, c := range s.closers {
+		c()
+	}
+}
+
+func (s *session) link() *tablemap.Link { return &s.file.Link }
+
+// names are all maps in the order of the config file.
+func (s *session) names() []string {
+	names := make([]string, len(s.link().Maps))
+	for i, m := range s.link().Maps {
+		names[i] = m.Name
+	}
+	return names
+}
+
+// known refuses names of maps that the config does not have.
+func (s *session) known(names ...string) error {
+	for _, name := range names {
+		if _, ok := s.link().Map(name); !ok {
+			return unknown("map", name, s.names())
+		}
+	}
+	return nil
+}
+
+// maps connects to Temporal.
+func (s *session) maps(ctx context.Context) (commander, error) {
+	if s.temporal != nil {
+		return s.temporal, nil
+	}
+	c, done, err := s.program.reach.temporal(ctx, s.link().Name)
+	if err != nil {
+		return nil, err
+	}
+	s.temporal, s.closers = c, append(s.closers, done)
+	return c, nil
+}
+
+// rows connects to the databases.
+func (s *session) rows(ctx context.Context) (ledgers, error) {
+	if s.ledgers != nil {
+		return s.ledgers, nil
+	}
+	l, done, err := s.program.reach.engine(ctx, s.file)
+	if err != nil {
+		return nil, s.unreachable(err)
+	}
+	s.ledgers, s.closers = l, append(s.closers, done)
+	return l, nil
+}
+
+// unreachable is the error of databases that could not be opened.
+func (s *session) unreachable(err error) error {
+	var address *worker.URLError
+	if errors.As(err, &address) {
+		return &failure{exitUsage, "config", err.Error(), address.Hint}
+	}
+	f := explain(err)
+	if f.Code == "error" {
+		f = &failure{exitError, "database_unavailable", f.Message, "see that both databases run and that their URLs in " + s.program.config + " are right"}
+	}
+	return f
+}
+
+// databasePatience bounds the wait for databases where a command can do without them.
+const databasePatience = 5 * time.Second
+
+// live is what the ledgers say about all maps; nil, with a warning, when the databases do not answer.
+func (s *session) live(ctx context.Context) map[string]replication.MapLive {
+	bounded, cancel := context.WithTimeout(ctx, databasePatience)
+	defer cancel()
+	l, err := s.rows(bounded)
+	if err == nil {
+		var live map[string]replication.MapLive
+		if live, err = l.Live(bounded); err == nil {
+			return live
+		}
+	}
+	if ctx.Err() == nil {
+		s.program.warn("live counters are missing: %s", reasonOf(err))
+	}
+	return nil
+}
+
+func reasonOf(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "the databases do not answer"
+	}
+	return explain(err).Message
+}

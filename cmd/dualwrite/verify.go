@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dualwrite/dualwrite/replication"
+)
+
+func (p *program) verifyCommand() *cobra.Command {
+	repair := false
+	c := &cobra.Command{
+		Use:   "verify MAP",
+		Short: "Compares both sides through the map, while it is live",
+		Args:  oneMap,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := p.openMap(args[0])
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			ctx, cancel := p.limited(cmd.Context())
+			defer cancel()
+			mode := replication.Compare
+			if repair {
+				mode = replication.Repair
+			}
+			return s.verify(ctx, args[0], mode)
+		},
+	}
+	c.Flags().BoolVar(&repair, "repair", false, "make rows that differ equal, by the master's values")
+	return c
+}
+
+func (s *session) verify(ctx context.Context, name string, mode replication.VerifyMode) error {
+	l, err := s.rows(ctx)
+	if err != nil {
+		return err
+	}
+	bar := s.program.progress()
+	defer bar.end()
+	v, err := work(ctx, func() (verification, error) { return l.Verify(ctx, name, mode) }, func(v verification) {
+		done, total := v.Progress()
+		bar.show(name, "verify", doing{What: string(mode), Done: done, Total: total})
+	})
+	if err != nil {
+		return s.named(name, err)
+	}
+	bar.end()
+	result := v.Result()
+	if s.program.output == outputJSON {
+		err = writeJSON(s.program.out, result)
+	} else {
+		s.writeVerified(result)
+	}
+	if err == nil && !result.OK {
+		return &failure{exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
+			"`dualwrite verify " + name + " --repair` makes them equal by the master's values"}
+	}
+	return err
+}
+
+func (s *session) writeVerified(r replication.VerifyResult) {
+	sides := s.link().Sides
+	t := newTable("MAP", ">EQUAL", ">DIFFERENT", ">ONLY "+sides[0], ">ONLY "+sides[1])
+	t.add(r.Map, count(r.Equal), count(r.Different), count(r.OnlyLeft), count(r.OnlyRight))
+	t.write(s.program.out, "")
+}
+
+// named adds the name of the map to an error that does not know it.
+func (s *session) named(name string, err error) error {
+	if errors.Is(err, replication.ErrNoDefinition) {
+		return &failure{exitRefused, "not_allowed", name + " has never been run", "run it first: dualwrite run " + name}
+	}
+	return err
+}
