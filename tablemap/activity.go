@@ -57,7 +57,7 @@ type AttachResult struct {
 	Warnings []string `json:"warnings,omitempty"` // findings that do not prevent the run
 }
 
-// CopyResult is the outcome of an initial write: both legs, master first.
+// CopyResult is the outcome of an initial write: both legs, left to right first.
 type CopyResult struct {
 	Legs   []Leg `json:"legs"`
 	Failed int64 `json:"failed"` // rows on the list of errors, all legs

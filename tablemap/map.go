@@ -48,7 +48,7 @@ type Map struct {
 	Name     string    `json:"name"`
 	Tables   [2]string `json:"tables"`            // as written in the config: "custtable", "sales.custtable"
 	Key      []Column  `json:"key,omitempty"`     // empty: the primary key, columns of the same name
-	Columns  []Column  `json:"columns,omitempty"` // without the key's; nil: every column of the same name
+	Columns  []Column  `json:"columns,omitzero"`  // without the key's; nil: every column of the same name
 	Filter   [2]string `json:"filter,omitzero"`   // SQL condition on each side's rows; "" lets all rows through
 	Related  []string  `json:"related,omitempty"` // declared dependencies, added to those of the foreign keys
 	Coalesce bool      `json:"coalesce,omitempty"`

@@ -19,7 +19,7 @@ type Report struct {
 	Pending string `json:"pending,omitempty"` // says that the config has changed since the run began, or no longer has the map
 }
 
-// InitialSync is the last initial sync of a map: its outcome and both its legs, master first.
+// InitialSync is the last initial sync of a map: its outcome and both its legs, left to right first.
 type InitialSync struct {
 	State SyncState `json:"state"`
 	Legs  []Leg     `json:"legs,omitempty"`
