@@ -53,8 +53,8 @@ func (s *session) check(ctx context.Context, maps []string) error {
 		}
 	}
 	if err == nil && wrong > 0 {
-		return &failure{exitRows, "check", fmt.Sprintf("the check found %s", plural(wrong, "error")),
-			"mend them as said; a map with an error cannot run"}
+		return fail(exitRows, "check", fmt.Sprintf("the check found %s", plural(wrong, "error")),
+			"mend them as said; a map with an error cannot run")
 	}
 	return err
 }

@@ -102,14 +102,14 @@ func (s *session) commandRelated(ctx context.Context, command tablemap.Command, 
 	if _, err := s.maps(ctx); err != nil {
 		return err
 	}
-	edges, err := s.dependencies(ctx)
+	graph, err := s.dependencies(ctx)
 	if err != nil {
 		return err
 	}
-	order := inOrder(s.names(), edges, name, command)
+	order := graph.RunningOrder(name, command)
 	request := workflows.RelatedRequest{Command: command, Actor: actor()}
 	for _, m := range order {
-		request.Maps = append(request.Maps, workflows.RelatedMap{Map: m, Related: m != name, Parents: parentsAmong(edges, m, order)})
+		request.Maps = append(request.Maps, workflows.RelatedMap{Map: m, Related: m != name, Parents: parentsAmong(graph, m, order)})
 	}
 	return s.several(ctx, request)
 }

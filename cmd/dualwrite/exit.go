@@ -25,16 +25,21 @@ const (
 
 // failure is how a command ends when not by success: the exit code, a code for scripts, one sentence and its mend.
 type failure struct {
-	Exit    int    `json:"-"`
-	Code    string `json:"code"`
-	Message string `json:"message"`
-	Hint    string `json:"hint"`
+	Exit    int        `json:"-"`
+	Code    string     `json:"code"`
+	Message string     `json:"message"`
+	Hint    string     `json:"hint"`
+	also    []*failure // others of the same kind
 }
 
 func (f *failure) Error() string { return f.Message }
 
+func fail(exit int, code, message, hint string) *failure {
+	return &failure{Exit: exit, Code: code, Message: message, Hint: hint}
+}
+
 func usage(hint, format string, args ...any) *failure {
-	return &failure{exitUsage, "usage", fmt.Sprintf(format, args...), hint}
+	return fail(exitUsage, "usage", fmt.Sprintf(format, args...), hint)
 }
 
 // explain finds out what an error means for whoever gave the command.
@@ -49,21 +54,21 @@ func explain(err error) *failure {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &sent):
-		return &failure{exitOf(sent.Code), string(sent.Code), sent.Message, sent.Hint}
+		return fail(exitOf(sent.Code), string(sent.Code), sent.Message, sent.Hint)
 	case errors.As(err, &refusal):
-		return &failure{exitRefused, string(starter.CodeRefused), refusal.Message, refusal.Hint}
+		return fail(exitRefused, string(starter.CodeRefused), refusal.Message, refusal.Hint)
 	case errors.Is(err, replication.ErrNoDefinition):
-		return &failure{exitRefused, string(starter.CodeNotAllowed), err.Error(), "run it first: dualwrite run MAP"}
+		return fail(exitRefused, string(starter.CodeNotAllowed), err.Error(), "run it first: dualwrite run MAP")
 	case errors.Is(err, context.DeadlineExceeded):
-		return &failure{exitTimeout, string(starter.CodeTimeout), "no answer in time", "give it longer with --timeout"}
+		return fail(exitTimeout, string(starter.CodeTimeout), "no answer in time", "give it longer with --timeout")
 	case errors.Is(err, context.Canceled):
-		return &failure{exitInterrupted, "interrupted", "interrupted", ""}
+		return fail(exitInterrupted, "interrupted", "interrupted", "")
 	case errors.As(err, &wrong):
-		return &failure{exitError, "map", err.Error(), "see what `dualwrite check` finds"}
+		return fail(exitError, "map", err.Error(), "see what `dualwrite check` finds")
 	case errors.Is(err, store.ErrTransient):
-		return &failure{exitError, "database_unavailable", err.Error(), "see that both databases run and their URLs are right, then try again"}
+		return fail(exitError, "database_unavailable", err.Error(), "see that both databases run and their URLs are right, then try again")
 	}
-	return &failure{exitError, "error", err.Error(), ""}
+	return fail(exitError, "error", err.Error(), "")
 }
 
 func exitOf(c starter.Code) int {
@@ -82,6 +87,9 @@ func exitOf(c starter.Code) int {
 func (f *failure) print(w io.Writer, o output, warnings []string) {
 	if o == outputJSON {
 		all := map[string]any{"error": f}
+		if len(f.also) > 0 {
+			all["also"] = f.also
+		}
 		if len(warnings) > 0 {
 			all["warnings"] = warnings
 		}
@@ -93,5 +101,8 @@ func (f *failure) print(w io.Writer, o output, warnings []string) {
 	fmt.Fprintln(w, "error: "+f.Message)
 	if f.Hint != "" {
 		fmt.Fprintln(w, "  "+f.Hint)
+	}
+	for _, other := range f.also {
+		other.print(w, o, nil)
 	}
 }

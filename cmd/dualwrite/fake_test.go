@@ -66,6 +66,14 @@ func contosoEdges() []tablemap.Edge {
 	}
 }
 
+func contosoGraph() *tablemap.Graph {
+	g := &tablemap.Graph{Edges: contosoEdges()}
+	for _, m := range contoso().Link.Maps {
+		g.Names = append(g.Names, m.Name)
+	}
+	return g
+}
+
 func moment() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 // fakeTemporal is a commander with one report per map.

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/dualwrite/dualwrite/config"
@@ -37,9 +37,18 @@ func openLedgers(ctx context.Context, file *config.File) (ledgers, func(), error
 
 // explainConfig tells what is wrong with the config file.
 func (p *program) explainConfig(err error) error {
-	var wrong *config.Error
-	if errors.As(err, &wrong) {
-		return &failure{exitUsage, "config", err.Error(), wrong.Hint}
+	var all []*failure
+	for _, problem := range config.Problems(err) {
+		place := *problem
+		place.Hint = ""
+		all = append(all, fail(exitUsage, "config", place.Error(), problem.Hint))
 	}
-	return &failure{exitUsage, "config", fmt.Sprintf("the config cannot be read: %s", err), "--config names the file, dualwrite.yaml unless it is given"}
+	if len(all) > 0 {
+		all[0].also = all[1:]
+		return all[0]
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return fail(exitUsage, "config", "there is no config file "+p.config, "write one (examples/customers/dualwrite.yaml is a start), or name another with --config")
+	}
+	return fail(exitUsage, "config", err.Error(), "--config names the file, dualwrite.yaml unless it is given")
 }

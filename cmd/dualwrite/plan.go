@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -56,9 +55,10 @@ func (f runFlags) check(s *session) error {
 // alone reports whether nothing but the map itself was asked for, so that a person may be asked.
 func (f runFlags) alone() bool { return !f.related && f.with == "" && f.order == "" }
 
-// plan makes the plan of a run. related are the maps that name depends on, in running order.
-func (f runFlags) plan(name string, related []string, edges []tablemap.Edge) (runPlan, error) {
+// plan makes the plan of a run.
+func (f runFlags) plan(name string, graph *tablemap.Graph) (runPlan, error) {
 	p := runPlan{name: name, master: f.master}
+	related := graph.Dependencies(name)
 	chosen := split(f.with)
 	switch {
 	case f.related:
@@ -71,7 +71,7 @@ func (f runFlags) plan(name string, related []string, edges []tablemap.Edge) (ru
 	if p.maps, err = reorder(p.maps, split(f.order)); err != nil {
 		return p, err
 	}
-	p.warnings = broken(p.maps, edges)
+	p.warnings = graph.Broken(p.maps)
 	switch f.noInitial {
 	case "":
 	case everyMap:
@@ -125,22 +125,6 @@ func reorder(maps, wanted []string) ([]string, error) {
 	return ordered, nil
 }
 
-// broken says which dependencies an order does not keep.
-func broken(order []string, edges []tablemap.Edge) []string {
-	var said []string
-	for _, e := range edges {
-		child, parent := slices.Index(order, e.Child), slices.Index(order, e.Parent)
-		if child < 0 || parent <= child {
-			continue
-		}
-		text := fmt.Sprintf("%s runs before %s, on which it depends (%s): rows without a parent will fail until they are run again", e.Child, e.Parent, e.Reason)
-		if !slices.Contains(said, text) {
-			said = append(said, text)
-		}
-	}
-	return said
-}
-
 // initialSync is the option of a run of the map: nil is the default.
 func (p runPlan) initialSync(name string) *bool {
 	if !slices.Contains(p.skip, name) {
@@ -151,10 +135,10 @@ func (p runPlan) initialSync(name string) *bool {
 }
 
 // request is the plan for several maps. A map that is Paused is resumed, which takes no options.
-func (p runPlan) request(edges []tablemap.Edge, paused []string) workflows.RelatedRequest {
+func (p runPlan) request(graph *tablemap.Graph, paused []string) workflows.RelatedRequest {
 	r := workflows.RelatedRequest{Command: tablemap.Run, Actor: actor()}
 	for _, name := range p.maps {
-		m := workflows.RelatedMap{Map: name, Related: name != p.name, Parents: parentsAmong(edges, name, p.maps)}
+		m := workflows.RelatedMap{Map: name, Related: name != p.name, Parents: parentsAmong(graph, name, p.maps)}
 		if !m.Related || !slices.Contains(paused, name) {
 			m.InitialSync, m.Master = p.initialSync(name), p.master
 		}

@@ -30,21 +30,21 @@ func (p *program) relatedCommand() *cobra.Command {
 			defer s.close()
 			ctx, cancel := p.limited(cmd.Context())
 			defer cancel()
-			edges, err := s.dependencies(ctx)
+			graph, err := s.dependencies(ctx)
 			if err != nil {
 				return err
 			}
-			list, err := s.relatedList(ctx, args[0], parentsFirst(s.names(), edges, args[0]), edges)
+			list, err := s.relatedList(ctx, args[0], graph)
 			if err != nil {
 				return err
 			}
-			return s.printRelated(args[0], list, edges)
+			return s.printRelated(args[0], list, graph)
 		},
 	}
 }
 
 // dependencies are the foreign keys between mapped tables and what the config declares.
-func (s *session) dependencies(ctx context.Context) ([]tablemap.Edge, error) {
+func (s *session) dependencies(ctx context.Context) (*tablemap.Graph, error) {
 	l, err := s.rows(ctx)
 	if err != nil {
 		return nil, err
@@ -53,12 +53,13 @@ func (s *session) dependencies(ctx context.Context) ([]tablemap.Edge, error) {
 	if err != nil {
 		return nil, s.unreachable(err)
 	}
-	return edges, nil
+	return &tablemap.Graph{Names: s.names(), Edges: edges}, nil
 }
 
-// relatedList gives each related map its status and reason.
-func (s *session) relatedList(ctx context.Context, name string, related []string, edges []tablemap.Edge) ([]relatedMap, error) {
+// relatedList gives each map that a map depends on its status and the reason.
+func (s *session) relatedList(ctx context.Context, name string, graph *tablemap.Graph) ([]relatedMap, error) {
 	list := []relatedMap{}
+	related := graph.Dependencies(name)
 	if len(related) == 0 {
 		return list, nil
 	}
@@ -71,14 +72,14 @@ func (s *session) relatedList(ctx context.Context, name string, related []string
 		return nil, err
 	}
 	for _, r := range reports {
-		list = append(list, relatedMap{r.Map, r.Status, whyRelated(edges, name, r.Map, related)})
+		list = append(list, relatedMap{r.Map, r.Status, whyRelated(graph, name, r.Map)})
 	}
 	return list, nil
 }
 
-func (s *session) printRelated(name string, list []relatedMap, edges []tablemap.Edge) error {
+func (s *session) printRelated(name string, list []relatedMap, graph *tablemap.Graph) error {
 	p := s.program
-	for _, text := range loops(edges, name) {
+	for _, text := range loops(graph, name) {
 		p.warn("%s", text)
 	}
 	if p.output == outputJSON {

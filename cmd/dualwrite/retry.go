@@ -66,8 +66,8 @@ func (s *session) retry(ctx context.Context, name string, key map[string]string)
 			name, count(result.Tried), count(result.Applied), count(result.Left))
 	}
 	if err == nil && result.Left > 0 {
-		return &failure{exitRows, "failed_rows", fmt.Sprintf("%s of %s still held", plural(result.Left, "change"), name),
-			"see why with `dualwrite errors " + name + "`"}
+		return fail(exitRows, "failed_rows", fmt.Sprintf("%s of %s still held", plural(result.Left, "change"), name),
+			"see why with `dualwrite errors "+name+"`")
 	}
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dualwrite/dualwrite/tablemap"
 )
 
 // program is one invocation of dualwrite: its streams, its global flags, and the ways to the outside, which tests and
@@ -135,7 +137,7 @@ func unknownCommand(root *cobra.Command, name string) error {
 		}
 	}
 	hint := "see `dualwrite --help`"
-	if near := closest(name, names); near != "" {
+	if near := tablemap.Closest(name, names); near != "" {
 		hint = "did you mean `dualwrite " + near + "`? " + hint
 	}
 	return usage(hint, "unknown command %q", name)

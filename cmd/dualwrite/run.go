@@ -47,23 +47,21 @@ func (s *session) run(ctx context.Context, name string, f runFlags) error {
 	if _, err := s.maps(ctx); err != nil {
 		return err
 	}
-	var edges []tablemap.Edge
-	var related []string
+	graph := &tablemap.Graph{}
 	if !f.alone() || s.asks(f) {
 		var err error
-		if edges, err = s.dependencies(ctx); err != nil {
+		if graph, err = s.dependencies(ctx); err != nil {
 			return err
 		}
-		related = parentsFirst(s.names(), edges, name)
 	}
 	if s.asks(f) {
-		answer, err := s.askRelated(ctx, name, related, edges)
+		answer, err := s.askRelated(ctx, name, graph)
 		if err != nil || answer == chooseNone {
 			return err
 		}
 		f.related = answer == chooseAll
 	}
-	plan, err := f.plan(name, related, edges)
+	plan, err := f.plan(name, graph)
 	if err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func (s *session) run(ctx context.Context, name string, f runFlags) error {
 	if len(plan.maps) == 1 {
 		return s.commandOne(ctx, name, workflows.Request{Command: tablemap.Run, InitialSync: plan.initialSync(name), Master: plan.master})
 	}
-	return s.runSeveral(ctx, plan, edges)
+	return s.runSeveral(ctx, plan, graph)
 }
 
 // asks reports whether a person is to be asked about related maps.
@@ -83,11 +81,11 @@ func (s *session) asks(f runFlags) bool {
 }
 
 // askRelated lists the related maps and asks, if any of them does not run yet.
-func (s *session) askRelated(ctx context.Context, name string, related []string, edges []tablemap.Edge) (choice, error) {
-	if len(related) == 0 {
+func (s *session) askRelated(ctx context.Context, name string, graph *tablemap.Graph) (choice, error) {
+	if len(graph.Dependencies(name)) == 0 {
 		return chooseAlone, nil
 	}
-	list, err := s.relatedList(ctx, name, related, edges)
+	list, err := s.relatedList(ctx, name, graph)
 	if err != nil {
 		return chooseNone, err
 	}
@@ -107,7 +105,7 @@ func (s *session) askRelated(ctx context.Context, name string, related []string,
 }
 
 // runSeveral runs the maps of a plan. Those that run already are left alone.
-func (s *session) runSeveral(ctx context.Context, plan runPlan, edges []tablemap.Edge) error {
+func (s *session) runSeveral(ctx context.Context, plan runPlan, graph *tablemap.Graph) error {
 	reports, err := s.temporal.List(ctx, plan.maps)
 	if err != nil {
 		return err
@@ -121,5 +119,5 @@ func (s *session) runSeveral(ctx context.Context, plan runPlan, edges []tablemap
 	if i := slices.IndexFunc(paused, func(m string) bool { return m != plan.name }); i >= 0 && (plan.master != "" || len(plan.skip) > 0) {
 		s.program.warn("%s is Paused and will be resumed: --master and --no-initial-sync are not for it", paused[i])
 	}
-	return s.several(ctx, plan.request(edges, paused))
+	return s.several(ctx, plan.request(graph, paused))
 }

@@ -65,9 +65,9 @@ func (v *serving) wait(ctx context.Context, server *devserver.Server) error {
 	case <-ctx.Done():
 		return nil
 	case err := <-v.worker.Fatal():
-		return &failure{exitError, "worker", "the worker cannot go on: " + err.Error(), "start it again"}
+		return fail(exitError, "worker", "the worker cannot go on: "+err.Error(), "start it again")
 	case <-gone:
-		return &failure{exitError, "temporal_server", "Temporal's development server has ended", "see " + server.LogFile()}
+		return fail(exitError, "temporal_server", "Temporal's development server has ended", "see "+server.LogFile())
 	}
 }
 

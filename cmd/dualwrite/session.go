@@ -144,11 +144,11 @@ func (s *session) rows(ctx context.Context) (ledgers, error) {
 func (s *session) unreachable(err error) error {
 	var address *worker.URLError
 	if errors.As(err, &address) {
-		return &failure{exitUsage, "config", err.Error(), address.Hint}
+		return fail(exitUsage, "config", err.Error(), address.Hint)
 	}
 	f := explain(err)
 	if f.Code == "error" {
-		f = &failure{exitError, "database_unavailable", f.Message, "see that both databases run and that their URLs in " + s.program.config + " are right"}
+		f = fail(exitError, "database_unavailable", f.Message, "see that both databases run and that their URLs in "+s.program.config+" are right")
 	}
 	return f
 }

@@ -41,8 +41,8 @@ func (p *program) upCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.StateDir, "state-dir", ".dualwrite", "where Temporal keeps its state")
-	c.Flags().IntVar(&o.Port, "port", 7233, "port of Temporal")
-	c.Flags().IntVar(&o.UIPort, "ui-port", 8233, "port of Temporal's Web UI")
+	c.Flags().IntVar(&o.Port, "port", 7233, "port of Temporal; 0: any that is free")
+	c.Flags().IntVar(&o.UIPort, "ui-port", 8233, "port of Temporal's Web UI; 0: any that is free")
 	logLevel(c, &level)
 	return c
 }
@@ -64,15 +64,15 @@ func (s *session) up(ctx context.Context, o devserver.Options, log *zap.Logger) 
 		return err
 	}
 	defer v.stop()
-	s.printAddresses(server, o)
+	s.printAddresses(server)
 	s.printReady()
 	return v.wait(ctx, server)
 }
 
 // startServer finds the `temporal` command and starts it.
 func startServer(o devserver.Options) (*devserver.Server, error) {
-	if o.Port < 1 || o.Port > 65535 || o.UIPort < 1 || o.UIPort > 65535 || o.Port == o.UIPort {
-		return nil, usage("two different ones from 1 to 65535", "--port %d and --ui-port %d are not two ports", o.Port, o.UIPort)
+	if o.Port < 0 || o.Port > 65535 || o.UIPort < 0 || o.UIPort > 65535 || (o.Port == o.UIPort && o.Port != 0) {
+		return nil, usage("two different ones from 1 to 65535, or 0 for any that is free", "--port %d and --ui-port %d are not two ports", o.Port, o.UIPort)
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -82,7 +82,10 @@ func startServer(o devserver.Options) (*devserver.Server, error) {
 		return nil, serverFailure(err)
 	}
 	server, err := devserver.Start(o)
-	return server, serverFailure(err)
+	if err != nil {
+		return nil, serverFailure(err)
+	}
+	return server, nil
 }
 
 // connect waits until the server answers.
@@ -104,15 +107,15 @@ func connect(ctx context.Context, server *devserver.Server, log *zap.Logger) (*s
 func serverFailure(err error) error {
 	var known *devserver.Error
 	if errors.As(err, &known) {
-		return &failure{exitError, "temporal_server", known.Message, known.Hint}
+		return fail(exitError, "temporal_server", known.Message, known.Hint)
 	}
 	return err
 }
 
-func (s *session) printAddresses(server *devserver.Server, o devserver.Options) {
+func (s *session) printAddresses(server *devserver.Server) {
 	out := s.program.out
 	fmt.Fprintf(out, "Temporal: %s\nWeb UI:   %s\nlogs:     %s\n", server.Address(), server.UI(), server.LogFile())
-	if o.Port != 7233 {
+	if server.Address() != client.DefaultHostPort && server.Address() != os.Getenv("TEMPORAL_ADDRESS") {
 		fmt.Fprintf(out, "for other commands: export TEMPORAL_ADDRESS=%s\n", server.Address())
 	}
 }

@@ -57,8 +57,8 @@ func (s *session) verify(ctx context.Context, name string, mode replication.Veri
 		s.writeVerified(result)
 	}
 	if err == nil && !result.OK {
-		return &failure{exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
-			"`dualwrite verify " + name + " --repair` makes them equal by the master's values"}
+		return fail(exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
+			"`dualwrite verify "+name+" --repair` makes them equal by the master's values")
 	}
 	return err
 }
@@ -73,7 +73,7 @@ func (s *session) writeVerified(r replication.VerifyResult) {
 // named adds the name of the map to an error that does not know it.
 func (s *session) named(name string, err error) error {
 	if errors.Is(err, replication.ErrNoDefinition) {
-		return &failure{exitRefused, "not_allowed", name + " has never been run", "run it first: dualwrite run " + name}
+		return fail(exitRefused, "not_allowed", name+" has never been run", "run it first: dualwrite run "+name)
 	}
 	return err
 }

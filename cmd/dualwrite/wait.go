@@ -44,9 +44,9 @@ func (s *session) stillGoing(ctx context.Context, err error, name, status string
 	hint := "nothing was undone: see `dualwrite status " + name + "`"
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return &failure{exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s", name, status, s.program.timeout), hint}
+		return fail(exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s", name, status, s.program.timeout), hint)
 	case errors.Is(ctx.Err(), context.Canceled):
-		return &failure{exitInterrupted, "interrupted", fmt.Sprintf("stopped waiting; %s is %s and goes on", name, status), hint}
+		return fail(exitInterrupted, "interrupted", fmt.Sprintf("stopped waiting; %s is %s and goes on", name, status), hint)
 	}
 	return err
 }
@@ -63,7 +63,7 @@ func outcome(r tablemap.Report, goal tablemap.Status) error {
 	if r.Reason != "" {
 		message += ": " + r.Reason
 	}
-	return &failure{exitError, "failed", message, "see `dualwrite status " + r.Map + "` and `dualwrite check " + r.Map + "`"}
+	return fail(exitError, "failed", message, "see `dualwrite status "+r.Map+"` and `dualwrite check "+r.Map+"`")
 }
 
 // rowsFailed is the end of a run whose initial sync failed for some rows; n may be 0 where the number is not known.
@@ -72,8 +72,8 @@ func rowsFailed(name string, n int64) *failure {
 	if n > 0 {
 		message = fmt.Sprintf("the initial sync of %s ended with %s", name, plural(n, "failed row"))
 	}
-	return &failure{exitRows, "failed_rows", message,
-		fmt.Sprintf("list them with `dualwrite errors %s`, fix the causes, then `dualwrite run %s` again", name, name)}
+	return fail(exitRows, "failed_rows", message,
+		fmt.Sprintf("list them with `dualwrite errors %s`, fix the causes, then `dualwrite run %s` again", name, name))
 }
 
 // relatedOutcome says how a command on several maps ended; nil: every map is where it should be. What failed for
@@ -109,7 +109,7 @@ func mapFailure(m workflows.MapResult) *failure {
 	if m.FailedRows > 0 {
 		return rowsFailed(m.Map, m.FailedRows)
 	}
-	f := &failure{exitError, "failed", m.Map + ": " + m.Reason, m.Hint}
+	f := fail(exitError, "failed", m.Map+": "+m.Reason, m.Hint)
 	switch m.Code {
 	case workflows.ErrorNotAllowed:
 		f.Exit, f.Code = exitRefused, "not_allowed"

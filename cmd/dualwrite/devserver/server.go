@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,8 +20,8 @@ import (
 type Options struct {
 	Program    string        // path of the `temporal` executable; see Find
 	StateDir   string        // holds the server's database, log, lock and pid file
-	Port       int           // of the gRPC API, on 127.0.0.1
-	UIPort     int           // of the Web UI, on 127.0.0.1
+	Port       int           // of the gRPC API, on 127.0.0.1; 0: any that is free
+	UIPort     int           // of the Web UI, on 127.0.0.1; 0: any that is free
 	Attributes []string      // search attributes to register, all of type Keyword
 	Grace      time.Duration // given to the server to end by itself; default 10 s
 }
@@ -81,10 +82,7 @@ func (s *Server) launch() error {
 	if err := endLeftover(s.path(filePid), s.path(fileDatabase), s.options.Grace); err != nil {
 		return err
 	}
-	if err := free(s.options.Port, "--port"); err != nil {
-		return err
-	}
-	if err := free(s.options.UIPort, "--ui-port"); err != nil {
+	if err := s.options.choosePorts(); err != nil {
 		return err
 	}
 	out, err := os.OpenFile(s.path(fileLog), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -189,28 +187,35 @@ func Find(self string) (string, error) {
 		"`make build` puts it into bin/; or install the Temporal CLI"}
 }
 
-// FreePorts finds n ports of 127.0.0.1 on which nothing listens.
-func FreePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+// choosePorts makes sure that nothing listens on the ports, and finds those that are to be any.
+func (o *Options) choosePorts() error {
+	ports := []*int{&o.Port, &o.UIPort}
+	for i, flag := range []string{"--port", "--ui-port"} {
+		l, err := net.Listen("tcp", address(*ports[i]))
 		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+			return portError(*ports[i], flag, err)
 		}
 		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		*ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
-	return ports, nil
+	return nil
 }
 
-// free reports a port that another process uses; flag is the way to choose another.
-func free(port int, flag string) error {
-	l, err := net.Listen("tcp", address(port))
-	if err != nil {
-		return &Error{fmt.Sprintf("port %d is in use by another process", port),
-			fmt.Sprintf("end that process, or choose another port with %s", flag)}
+func portError(port int, flag string, err error) error {
+	message := fmt.Sprintf("port %d is in use by another process", port)
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		message = fmt.Sprintf("port %d cannot be used: %s", port, reason(err))
 	}
-	return l.Close()
+	return &Error{message, "end what uses it, or choose another port with " + flag}
+}
+
+// reason is the system's word for what went wrong.
+func reason(err error) string {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number.Error()
+	}
+	return err.Error()
 }
 
 func address(port int) string { return "127.0.0.1:" + strconv.Itoa(port) }
