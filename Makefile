@@ -1,0 +1,95 @@
+# Everything a person or CI does with this tree. `make` lists it.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+GO := go
+# The program is pure Go: one file that runs anywhere.
+export CGO_ENABLED = 0
+
+# Empty where a `temporal` command is installed.
+TEMPORAL := $(if $(shell command -v temporal 2>/dev/null),,bin/temporal)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: bin/dualwrite $(TEMPORAL) ## build bin/dualwrite, and bin/temporal where no `temporal` command is installed
+
+.PHONY: bin/dualwrite
+bin/dualwrite: go-present
+	@$(GO) build -trimpath -o $@ ./cmd/dualwrite
+
+# Made once; a build that is cut short leaves nothing behind.
+bin/temporal: | go-present
+	@echo "Building Temporal's development server into bin/temporal: once, about 5 minutes on two cores."
+	@$(GO) -C tools build -trimpath -o ../$@.new github.com/temporalio/cli/cmd/temporal
+	@mv $@.new $@
+
+.PHONY: demo
+demo: build ## tell the whole story on two SQLite files; nothing is left running
+	@bin/dualwrite demo
+
+.PHONY: test
+test: build sqlite3-present bin/testcount ## run every test; the last line is the count
+	@bin/testcount $(GO) test -json -count=1 -timeout=25m ./... -- $(GO) -C tools test -json -count=1 ./testcount ./shape
+
+.PHONY: simulate
+simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N=100000
+	@SEED=$(or $(SEED),1) N=$(or $(N),100000) bin/testcount $(GO) test -json -count=1 -timeout=0 -run '^TestSimulat' ./replication/...
+
+.PHONY: lint
+lint: go-present lint-format lint-vet lint-static lint-workflows lint-shape ## check format, vet, staticcheck, workflowcheck, sizes
+
+.PHONY: lint-format
+lint-format:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "gofmt would change (make fmt):"; echo "$$files"; exit 1; fi
+
+.PHONY: lint-vet
+lint-vet:
+	@$(GO) vet ./...
+	@$(GO) -C tools vet ./testcount ./shape
+
+.PHONY: lint-static
+lint-static: bin/staticcheck
+	@bin/staticcheck ./...
+	@cd tools && ../bin/staticcheck ./testcount ./shape
+
+.PHONY: lint-workflows
+lint-workflows: bin/workflowcheck
+	@bin/workflowcheck -config tools/lint/workflowcheck.yaml ./workflows/...
+
+.PHONY: lint-shape
+lint-shape: bin/shape
+	@bin/shape .
+
+.PHONY: fmt
+fmt: ## format the Go code
+	@gofmt -w .
+
+bin/staticcheck: tools/lint/go.mod tools/lint/go.sum | go-present
+	@$(GO) -C tools/lint build -o ../../$@ honnef.co/go/tools/cmd/staticcheck
+
+bin/workflowcheck: tools/lint/go.mod tools/lint/go.sum | go-present
+	@$(GO) -C tools/lint build -o ../../$@ go.temporal.io/sdk/contrib/tools/workflowcheck
+
+.PHONY: bin/testcount bin/shape
+bin/testcount bin/shape: go-present
+	@$(GO) -C tools build -o ../$@ ./$(@F)
+
+.PHONY: go-present
+go-present:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: version 1.26 or newer from https://go.dev/dl must be on PATH." >&2; exit 1; }
+
+# Tests write to SQLite files with the command line of SQLite, as another application would.
+.PHONY: sqlite3-present
+sqlite3-present:
+	@command -v sqlite3 >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing sqlite3, which the tests use."; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq sqlite3 >/dev/null; \
+		else \
+			echo "The tests need the sqlite3 command: sudo apt-get install -y sqlite3" >&2; exit 1; \
+		fi; }
