@@ -59,6 +59,10 @@ func (a *applier) apply(ctx context.Context, changes []*change) error {
 			continue
 		}
 		switch {
+		case c.moot():
+			if err := a.release(ctx, c); err != nil {
+				return err
+			}
 		case c.fault != nil:
 			if err := a.holdFault(ctx, c); err != nil {
 				return err
@@ -98,6 +102,9 @@ func (a *applier) applyAll(ctx context.Context, changes []*change) error {
 
 // applyOne makes one change in a savepoint, or holds it.
 func (a *applier) applyOne(ctx context.Context, c *change, blocked bool) error {
+	if c.moot() {
+		return a.release(ctx, c)
+	}
 	if c.fault != nil {
 		return a.holdFault(ctx, c)
 	}
@@ -121,6 +128,12 @@ func (c *change) write() store.Write {
 		w.Guard = store.Overwrite
 	}
 	return w
+}
+
+// moot reports whether a retry has nothing to write: the row came and went while it was held, or the row that was
+// inserted under a generated key is gone from there.
+func (c *change) moot() bool {
+	return c.retry && c.after == nil && c.fault == nil && (c.generated() || c.key == nil)
 }
 
 // generated reports whether the change inserts a row under a key that both databases number by themselves: if the
@@ -178,7 +191,8 @@ func (a *applier) refused(ctx context.Context, c *change, current store.Row, tou
 		}
 	}
 	a.tally(c.name).conflicts++
-	a.conflicts = append(a.conflicts, conflictRow(c.name, c.entry.Key, current, c.sourceAfter(), a.engine.nowMs()))
+	a.conflicts = append(a.conflicts, clash{Map: c.name, Key: c.entry.Key, Winning: store.EncodeRow(current),
+		Losing: c.entry.After, AtMs: a.engine.nowMs(), Run: a.modes[c.name].Run, Winner: c.flow.master}.row())
 	a.resend(c.name, c.entry.Key)
 	if c.entry.NewKey != "" {
 		a.resend(c.name, c.entry.NewKey)
@@ -225,11 +239,6 @@ func (a *applier) resend(name, key string) {
 	}
 }
 
-func (c *change) sourceAfter() store.Row {
-	row, _ := store.DecodeRow(c.entry.After)
-	return row
-}
-
 // finish writes what the changes have left behind: conflicts, resends, effects.
 func (a *applier) finish(ctx context.Context, changes []*change) error {
 	if len(a.conflicts) > 0 {
@@ -239,7 +248,7 @@ func (a *applier) finish(ctx context.Context, changes []*change) error {
 	}
 	var rows []store.Row
 	for _, k := range a.order {
-		rows = append(rows, resendRow(k.mapName, k.key, false))
+		rows = append(rows, resendRow(k.mapName, k.key, retryNone))
 	}
 	if len(rows) > 0 {
 		if err := a.tx.Put(ctx, store.ResendTable, rows...); err != nil {

@@ -147,8 +147,9 @@ func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 			}
 			b.counts.Updated++
 			if !equal(&f.target, r.target, r.meant) {
-				b.lost = append(b.lost, conflictRow(b.copy.name, store.EncodeRow(f.target.KeyOf(r.meant)), r.source, r.target,
-					b.copy.engine.nowMs()))
+				b.lost = append(b.lost, clash{Map: b.copy.name, Key: store.EncodeRow(f.target.KeyOf(r.meant)),
+					Winning: store.EncodeRow(r.source), Losing: store.EncodeRow(r.target), AtMs: b.copy.engine.nowMs(),
+					Run: b.copy.run, Winner: f.master}.row())
 			}
 		}
 		b.settle(r)

@@ -119,13 +119,31 @@ func statOf(r store.Row) stat {
 	return stat{r[0].S, r[1].Int64(), r[2].Int64(), r[3].Int64(), r[4].Int64()}
 }
 
-func conflictRow(mapName, key string, winning, losing store.Row, atMs int64) store.Row {
-	return store.Row{store.Int(0), store.Str(mapName), blob(key), blob(store.EncodeRow(winning)),
-		blob(store.EncodeRow(losing)), store.Int(atMs), store.Int(0)}
+// clash is a row of the table conflict. Winning is in the columns of the winner's side (of the flow from there), Losing
+// in those of the other.
+type clash struct {
+	ID              int64
+	Map             string
+	Key             string // on the side that keeps the row
+	Winning, Losing string
+	AtMs            int64
+	Restored        bool
+	Run             int
+	Winner          tablemap.Side
 }
 
-func resendRow(mapName, key string, retry bool) store.Row {
-	return store.Row{store.Int(0), store.Str(mapName), blob(key), flag(retry)}
+func (c clash) row() store.Row {
+	return store.Row{store.Int(c.ID), store.Str(c.Map), blob(c.Key), blob(c.Winning), blob(c.Losing), store.Int(c.AtMs),
+		flag(c.Restored), store.Int(int64(c.Run)), store.Int(int64(c.Winner))}
+}
+
+func clashOf(r store.Row) clash {
+	return clash{r[0].Int64(), r[1].S, r[2].S, r[3].S, r[4].S, r[5].Int64(), r[6].Int64() != 0, int(r[7].Int64()),
+		tablemap.Side(r[8].Int64())}
+}
+
+func resendRow(mapName, key string, retry retryKind) store.Row {
+	return store.Row{store.Int(0), store.Str(mapName), blob(key), store.Int(int64(retry))}
 }
 
 func alarmRow(mapName string, a tablemap.Alarm, atMs int64) store.Row {

@@ -16,13 +16,19 @@ const opsAttempts = 20
 
 // ops makes one small transaction on a side by the writer that all commands share.
 func (e *Engine) ops(ctx context.Context, side tablemap.Side, m marker, work func(store.Tx) (body, error)) error {
+	return e.opsAs(ctx, side, m, func(_ *writer, tx store.Tx) (body, error) { return work(tx) })
+}
+
+// opsAs is ops for work that has to know its sequence number.
+func (e *Engine) opsAs(ctx context.Context, side tablemap.Side, m marker, work func(*writer, store.Tx) (body, error)) error {
 	var err error
 	for range opsAttempts {
 		var w *writer
 		if w, err = fence(ctx, e.Stores[side], writerOps, e.nowMs); err != nil {
 			return err
 		}
-		if err = w.do(ctx, m, work); !errors.Is(err, store.ErrFenced) {
+		err = w.do(ctx, m, func(tx store.Tx) (body, error) { return work(w, tx) })
+		if !errors.Is(err, store.ErrFenced) {
 			return err
 		}
 	}
@@ -92,7 +98,7 @@ func (e *Engine) attachSide(ctx context.Context, side tablemap.Side, in tablemap
 		if old.Run == in.Run && old.Mode != modeOff && old.Map != "" {
 			return body{}, tx.Delete(ctx, byMap(store.AlarmTable, in.Map))
 		}
-		if err := forget(ctx, tx, in.Map, everything...); err != nil {
+		if err := forget(ctx, tx, in.Map, everything()...); err != nil {
 			return body{}, err
 		}
 		row := store.Row{store.Str(in.Map), store.Int(int64(in.Run)), store.Str(string(text))}
@@ -107,11 +113,15 @@ func (e *Engine) attachSide(ctx context.Context, side tablemap.Side, in tablemap
 	})
 }
 
-// What a map leaves in the ledger of a side. Conflicts stay: they are history.
-var (
-	pendingTables = []string{store.QueueTable, store.TokenTable, store.SentTable, store.BOnlyTable}
-	everything    = append([]string{store.HeldTable, store.StatTable, store.AlarmTable}, pendingTables...)
-)
+// pendingTables hold what a map still has to do on a side, and what it needs for that.
+func pendingTables() []string {
+	return []string{store.QueueTable, store.TokenTable, store.SentTable, store.BOnlyTable}
+}
+
+// everything is what a map leaves in the ledger of a side. Conflicts stay: they are history.
+func everything() []string {
+	return append(pendingTables(), store.HeldTable, store.StatTable, store.AlarmTable)
+}
 
 func forget(ctx context.Context, tx store.Tx, mapName string, tables ...string) error {
 	for _, t := range tables {
@@ -149,12 +159,12 @@ func (e *Engine) Pause(ctx context.Context, mapName string) error {
 
 // Stop takes a map off both sides: nothing of it is captured, queued or held any more.
 func (e *Engine) Stop(ctx context.Context, mapName string) error {
-	return e.detach(ctx, mapName, append([]string{store.HeldTable, store.AlarmTable}, pendingTables...))
+	return e.detach(ctx, mapName, append(pendingTables(), store.HeldTable, store.AlarmTable))
 }
 
 // Discard takes a map off both sides after a failed initial sync; its errors stay readable.
 func (e *Engine) Discard(ctx context.Context, mapName string) error {
-	return e.detach(ctx, mapName, append([]string{store.AlarmTable}, pendingTables...))
+	return e.detach(ctx, mapName, append(pendingTables(), store.AlarmTable))
 }
 
 func (e *Engine) detach(ctx context.Context, mapName string, tables []string) error {

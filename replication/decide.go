@@ -20,6 +20,8 @@ type change struct {
 	fault  *fault // the images could not be translated
 	key    store.Row
 	newKey store.Row // differs from key, or nil
+	ids    []int64   // of a retry: the held changes that it stands for; nil: all of its key
+	held   []string  // their keys
 }
 
 // newChange prepares a change for the target. Of a resend before is the key alone.
@@ -92,7 +94,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 				continue
 			}
 		case itemResend:
-			if !it.state.flow.overwrites() || (!it.retry && !known.has(it, false)) {
+			if !it.state.flow.overwrites() || (it.retry == retryNone && !known.has(it, false)) {
 				continue
 			}
 			after = rows[i]
@@ -118,8 +120,8 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 		e.Seen = ""
 	}
 	c := newChange(it.state.flow, it.state.name, e, before, after)
-	c.state, c.retry = it.state, it.retry
-	c.insert = it.kind == itemChange && it.change.Op == store.Insert
+	c.state, c.retry = it.state, it.retry != retryNone
+	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)
 	if it.kind != itemResend {
 		c.entry.Before = store.EncodeRow(before)
 	}
@@ -136,7 +138,7 @@ func (s *Stream) relearn(it *item, known *lookup) {
 			return
 		}
 	case itemResend:
-		if !it.retry && !known.has(it, false) {
+		if it.retry == retryNone && !known.has(it, false) {
 			return
 		}
 	default:

@@ -277,7 +277,7 @@ func (f *flushing) check(ctx context.Context, tx store.Tx, it *item) error {
 			if n == 0 {
 				continue
 			}
-			if err := tx.Put(ctx, store.ResendTable, resendRow(it.state.name, enc, false)); err != nil {
+			if err := tx.Put(ctx, store.ResendTable, resendRow(it.state.name, enc, retryNone)); err != nil {
 				return fmt.Errorf("write resend: %w", err)
 			}
 			break

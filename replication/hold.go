@@ -24,7 +24,13 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 	t := a.tally(c.name)
 	if c.retry {
 		t.failed = append(t.failed, true)
-		return a.failedAgain(ctx, c, why)
+		known, err := a.heldBefore(ctx, c)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			return a.failedAgain(ctx, known, why)
+		}
 	}
 	h := held{entry: c.entry, Phase: a.phase, Code: why.code, Column: why.column, Message: why.message, Attempts: 1}
 	h.ID, h.AtMs = 0, a.engine.nowMs()
@@ -52,19 +58,26 @@ func (a *applier) holdRow(ctx context.Context, c *change, err *store.RowError) e
 	return a.hold(ctx, c, explain(c, err))
 }
 
-// failedAgain notes another attempt on the first held change of a key.
-func (a *applier) failedAgain(ctx context.Context, c *change, why reason) error {
+// heldBefore reads the first held change that a retry stands for; nil when nothing of its key is held.
+func (a *applier) heldBefore(ctx context.Context, c *change) (*held, error) {
 	q := and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(c.entry.Key))
+	if len(c.ids) > 0 {
+		q = and(byMap(store.HeldTable, c.name), "id", store.Eq, store.Int(c.ids[0]))
+	}
 	q.Limit = 1
 	rows, err := a.tx.Select(ctx, q)
 	if err != nil {
-		return fmt.Errorf("read held changes: %w", err)
+		return nil, fmt.Errorf("read held changes: %w", err)
 	}
-	h := held{entry: c.entry, Phase: a.phase}
-	h.AtMs = a.engine.nowMs()
-	if len(rows) > 0 {
-		h = heldOf(rows[0])
+	if len(rows) == 0 {
+		return nil, nil
 	}
+	h := heldOf(rows[0])
+	return &h, nil
+}
+
+// failedAgain notes another attempt on a held change.
+func (a *applier) failedAgain(ctx context.Context, h *held, why reason) error {
 	h.Code, h.Column, h.Message = why.code, why.column, why.message
 	h.Attempts++
 	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
@@ -73,14 +86,30 @@ func (a *applier) failedAgain(ctx context.Context, c *change, why reason) error 
 	return nil
 }
 
-// release drops what is held of a change's key, now that a retry has settled it.
+// release drops what is held of a change, now that a retry has settled it, and what it blocked.
 func (a *applier) release(ctx context.Context, c *change) error {
-	key := blob(c.entry.Key)
-	if err := a.tx.Delete(ctx, and(byMap(store.HeldTable, c.name), "key", store.Eq, key)); err != nil {
+	q, keys := and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(c.entry.Key)), []string{c.entry.Key}
+	if len(c.ids) > 0 {
+		ids := make([]store.Value, len(c.ids))
+		for i, id := range c.ids {
+			ids[i] = store.Int(id)
+		}
+		q, keys = in(byMap(store.HeldTable, c.name), "id", ids), unique(c.held)
+	}
+	if err := a.tx.Delete(ctx, q); err != nil {
 		return fmt.Errorf("release held changes: %w", err)
 	}
-	if err := a.tx.Delete(ctx, and(byMap(store.TokenTable, c.name), "key", store.Eq, key)); err != nil {
-		return fmt.Errorf("release held changes: %w", err)
+	for _, key := range keys {
+		n, err := a.tx.Count(ctx, and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(key)))
+		if err != nil {
+			return fmt.Errorf("read held changes: %w", err)
+		}
+		if n > 0 {
+			continue
+		}
+		if err := a.tx.Delete(ctx, and(byMap(store.TokenTable, c.name), "key", store.Eq, blob(key))); err != nil {
+			return fmt.Errorf("release held changes: %w", err)
+		}
 	}
 	return nil
 }

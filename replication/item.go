@@ -18,7 +18,7 @@ type item struct {
 	seen     store.Position // of a user's change: what its side had seen of the other. Of the others: the stamp of their transaction
 	writer   string         // of a note
 	seq      int64
-	retry    bool // of a resend: asked for by a person
+	retry    retryKind // of a resend: asked for by a person
 	atMs     int64
 }
 

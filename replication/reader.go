@@ -336,7 +336,7 @@ func (r *reader) resend(c *store.Change, b *bracket, end body) error {
 		return err
 	}
 	r.out = append(r.out, item{kind: itemResend, state: m, before: key, position: c.Position, restart: b.restart,
-		seen: end.Seen[m.name], retry: c.After[3].Int64() != 0, atMs: c.AtMs})
+		seen: end.Seen[m.name], retry: retryKind(c.After[3].Int64()), atMs: c.AtMs})
 	return nil
 }
 

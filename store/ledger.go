@@ -73,7 +73,8 @@ func Ledger() []LedgerTable {
 		{Name: TokenTable, Primary: 3, Columns: []LedgerColumn{blob("token"), text("map"), blob("key")},
 			Indexes: [][]string{{"map", "key"}}},
 		{Name: ConflictTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "key"}}, Columns: []LedgerColumn{
-			integer("id"), text("map"), blob("key"), blob("winning"), blob("losing"), integer("at"), integer("restored")}},
+			integer("id"), text("map"), blob("key"), blob("winning"), blob("losing"), integer("at"), integer("restored"),
+			integer("run"), integer("winner")}},
 		{Name: BOnlyTable, Primary: 2, Columns: []LedgerColumn{text("map"), blob("key")}},
 		{Name: MetTable, Primary: 2, Columns: []LedgerColumn{text("writer"), integer("seq"), text("position")}},
 		{Name: StatTable, Primary: 1, Columns: []LedgerColumn{

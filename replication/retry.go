@@ -1,0 +1,197 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// retryKind is what a person asked of a resend.
+type retryKind int64
+
+const (
+	retryNone   retryKind = iota
+	retryRow              // the row as it is overwrites the target's, and what is held of its key gives way
+	retryInsert           // likewise, but never over another row: the key is a number that both databases give out
+)
+
+// Retry tries held changes of a live map again, in both directions. Where the source overwrites, its log is asked to
+// send the row as it is; where it compares and sets, one write goes from the first held image to the last.
+type Retry struct {
+	parts []retryPart
+}
+
+// retryPart is one direction of a retry.
+type retryPart interface {
+	Stepper
+	counts() RetryResult
+}
+
+// NewRetry begins to try the held rows of a map again; key, by column names of either side, chooses one row.
+func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]string) (*Retry, error) {
+	r := new(Retry)
+	for side := range e.Stores {
+		from := tablemap.Side(side)
+		part, err := e.newRetryPart(ctx, mapName, from, key)
+		if err != nil {
+			return nil, err
+		}
+		if part != nil {
+			r.parts = append(r.parts, part)
+		}
+	}
+	return r, nil
+}
+
+func (e *Engine) newRetryPart(ctx context.Context, mapName string, from tablemap.Side, key map[string]string) (retryPart, error) {
+	view, err := e.Stores[from.Other()].View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	m, def, err := attached(ctx, view, mapName)
+	if err != nil {
+		return nil, err
+	}
+	if m.Mode != modeLive {
+		return nil, &Refusal{Message: "map " + mapName + " is not live: held rows are tried again only while it is Running",
+			Hint: "resume or run it first"}
+	}
+	f := newFlow(def, from, m.Master)
+	if !f.flows() {
+		return nil, nil
+	}
+	var only string
+	if len(key) > 0 {
+		if only, err = f.wantedKey(key); err != nil {
+			return nil, err
+		}
+	}
+	if f.overwrites() {
+		return &resendRetry{engine: e, flow: f, only: only}, nil
+	}
+	return &swapRetry{engine: e, flow: f, only: only, tried: make(map[int64]bool), stuck: make(map[string]bool)}, nil
+}
+
+// newHeldRetry begins, for the rerun of an initial sync, to try the changes that the replay of the kept queue held.
+func (e *Engine) newHeldRetry(_ context.Context, _ string, f *flow) (Stepper, error) {
+	if f.overwrites() {
+		return &sweep{engine: e, flow: f}, nil
+	}
+	return &swapRetry{engine: e, flow: f, tried: make(map[int64]bool), stuck: make(map[string]bool)}, nil
+}
+
+// wantedKey makes the target's encoded key of what a person typed.
+func (f *flow) wantedKey(typed map[string]string) (string, error) {
+	row := make(store.Row, f.source.Key)
+	for i := range row {
+		source, target := f.source.Columns[i], f.target.Columns[i]
+		text, bySource := typed[source.Name]
+		if !bySource {
+			var ok bool
+			if text, ok = typed[target.Name]; !ok {
+				return "", &Refusal{Message: "the key lacks a value for column " + source.Name,
+					Hint: "name every key column: --key col=value,col=value"}
+			}
+		}
+		var err error
+		if row[i], err = f.typedValue(i, text, bySource); err != nil {
+			return "", err
+		}
+	}
+	if len(typed) > len(row) {
+		return "", &Refusal{Message: "the key names a column that is not a key column of the map", Hint: "`dualwrite errors` shows the keys"}
+	}
+	return store.EncodeRow(row), nil
+}
+
+func (f *flow) typedValue(i int, text string, bySource bool) (store.Value, error) {
+	column := f.target.Columns[i]
+	if bySource {
+		column = f.source.Columns[i]
+	}
+	v, err := store.Convert(store.Str(text), column.Type)
+	if err != nil {
+		return v, &Refusal{Message: "value " + quote(store.Str(text)) + " does not fit column " + column.Name, Hint: "`dualwrite errors` shows the keys"}
+	}
+	if !bySource {
+		return v, nil
+	}
+	if w, bad := f.cell(i, v); bad == nil {
+		return w, nil
+	}
+	return v, nil
+}
+
+// Step does the next piece.
+func (r *Retry) Step(ctx context.Context) (Outcome, error) {
+	waiting := false
+	for _, p := range r.parts {
+		outcome, err := p.Step(ctx)
+		if err != nil || outcome == Moved {
+			return Moved, err
+		}
+		waiting = waiting || outcome == Idle
+	}
+	if waiting {
+		return Idle, nil
+	}
+	return Done, nil
+}
+
+// Result counts rows: those tried so far, those of them that are no longer held, those that still are.
+func (r *Retry) Result() RetryResult {
+	var sum RetryResult
+	for _, p := range r.parts {
+		n := p.counts()
+		sum.Tried += n.Tried
+		sum.Applied += n.Applied
+		sum.Left += n.Left
+	}
+	return sum
+}
+
+// heldRows reads what is held of a map on a side, oldest first, less the errors of an initial write.
+func heldRows(ctx context.Context, r store.Reader, mapName string) ([]held, error) {
+	rows, err := r.Select(ctx, and(byMap(store.HeldTable, mapName), "phase", store.Gt, store.Str(phaseInitial)))
+	if err != nil {
+		return nil, fmt.Errorf("read held changes: %w", err)
+	}
+	out := make([]held, len(rows))
+	for i, row := range rows {
+		out[i] = heldOf(row)
+	}
+	return out, nil
+}
+
+// sourceKeys are the keys of the source's rows that a held change touched.
+func (f *flow) sourceKeys(h held) ([]store.Row, error) {
+	var keys []store.Row
+	for _, image := range []string{h.Before, h.After} {
+		row, err := store.DecodeRow(image)
+		if err != nil {
+			return nil, err
+		}
+		if row != nil {
+			keys = append(keys, f.source.KeyOf(row))
+		}
+	}
+	if len(keys) > 0 {
+		return keys, nil
+	}
+	row, err := store.DecodeRow(h.Key)
+	if err != nil {
+		return nil, err
+	}
+	back := newFlow(f.def, f.from.Other(), f.master)
+	key := make(store.Row, len(row))
+	for i, v := range row {
+		key[i] = v
+		if w, bad := back.cell(i, v); bad == nil {
+			key[i] = w
+		}
+	}
+	return []store.Row{key}, nil
+}
