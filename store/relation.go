@@ -45,6 +45,8 @@ type Relation struct {
 	Defaults []ColumnDefault `json:"defaults,omitempty"` // written when a row is inserted
 	Unique   [][]int         `json:"unique,omitempty"`   // unique indexes within Columns, by position, less the key's
 	Free     []int           `json:"free,omitempty"`     // positions that a guard (Expect) does not compare: they flow one way only
+
+	SkipTriggers bool `json:"skipTriggers,omitempty"` // our writes fire no triggers; only where Limits.SkipTriggers
 }
 
 // ColumnDefault is a value for a column that the other side does not have.

@@ -57,7 +57,8 @@ type Store interface {
 
 // Limits is capability data: what differs between databases is read from here, never from the kind of database.
 type Limits struct {
-	CopyRows int // rows of an initial write or a replay in one transaction, at most; locks stay short
+	CopyRows     int  // rows of an initial write or a replay in one transaction, at most; locks stay short
+	SkipTriggers bool // Relation.SkipTriggers is heeded
 }
 
 // Cursor is where a writer stands after Fence.
