@@ -54,6 +54,7 @@ func TestExitCodes(t *testing.T) {
 		{"no worker", "run customers", refusedWith(starter.CodeNoWorker), exitError, "no_worker", ""},
 		{"runs", "run customers", becomes(tablemap.Running, ""), exitDone, "", ""},
 		{"failed rows", "run customers", becomes(tablemap.NotRunning, tablemap.SyncFailed), exitRows, "failed_rows", "dualwrite errors customers"},
+		{"failed otherwise", "run customers", syncFails, exitError, "failed", "database is locked"},
 		{"gap", "run customers", becomes(tablemap.NotRunning, tablemap.SyncSucceeded), exitError, "failed", "Not running"},
 		{"breaker", "resume customers", becomes(tablemap.Paused, tablemap.SyncSucceeded), exitError, "failed", "Paused"},
 		{"timeout", "run customers --timeout 1ms", hangs, exitTimeout, "timeout", "still Initializing"},
@@ -128,6 +129,11 @@ func becomes(s tablemap.Status, sync tablemap.SyncState) func(*bundle) {
 		end := tablemap.Report{Map: "customers", Status: s, InitialSync: tablemap.InitialSync{State: sync, Legs: []tablemap.Leg{{Failed: 3}}}}
 		b.temporal.becomes = []tablemap.Report{{Map: "customers", Status: tablemap.Initializing}, end}
 	}
+}
+
+func syncFails(b *bundle) {
+	b.temporal.becomes = []tablemap.Report{{Map: "customers", Status: tablemap.Initializing}, {Map: "customers", Status: tablemap.NotRunning,
+		Reason: "initial sync failed: database is locked", InitialSync: tablemap.InitialSync{State: tablemap.SyncFailed}}}
 }
 
 func hangs(b *bundle) {

@@ -56,8 +56,9 @@ func outcome(r tablemap.Report, goal tablemap.Status) error {
 	if r.Status == goal {
 		return nil
 	}
-	if r.InitialSync.State == tablemap.SyncFailed && r.Status == tablemap.NotRunning {
-		return rowsFailed(r.Map, failedRows(r))
+	failed := failedRows(r)
+	if r.Status == tablemap.NotRunning && (failed > 0 || r.Health == tablemap.HealthHeld) {
+		return rowsFailed(r.Map, failed)
 	}
 	message := fmt.Sprintf("%s is %s", r.Map, r.Status)
 	if r.Reason != "" {
