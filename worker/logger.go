@@ -1,8 +1,13 @@
 package worker
 
 import (
+	"context"
+	"errors"
+
 	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/temporal"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 )
 
 // Logger hands zap to the Temporal SDK.
@@ -17,8 +22,19 @@ var (
 
 func (l logger) Debug(msg string, keyvals ...any) { l.z.Debugw(msg, keyvals...) }
 func (l logger) Info(msg string, keyvals ...any)  { l.z.Infow(msg, keyvals...) }
-func (l logger) Warn(msg string, keyvals ...any)  { l.z.Warnw(msg, keyvals...) }
-func (l logger) Error(msg string, keyvals ...any) { l.z.Errorw(msg, keyvals...) }
+func (l logger) Warn(msg string, keyvals ...any)  { l.atMost(zap.WarnLevel, msg, keyvals) }
+func (l logger) Error(msg string, keyvals ...any) { l.atMost(zap.ErrorLevel, msg, keyvals) }
+
+// atMost logs at that level, but at debug what the SDK says about an activity that was cancelled: each pause and stop
+// of a map does that.
+func (l logger) atMost(level zapcore.Level, msg string, keyvals []any) {
+	for _, v := range keyvals {
+		if err, ok := v.(error); ok && (errors.Is(err, context.Canceled) || temporal.IsCanceledError(err)) {
+			level = zap.DebugLevel
+		}
+	}
+	l.z.WithOptions(zap.AddCallerSkip(1)).Logw(level, msg, keyvals...)
+}
 
 // With adds fields to every line.
 func (l logger) With(keyvals ...any) log.Logger { return logger{l.z.With(keyvals...)} }

@@ -46,12 +46,12 @@ func (t *teller) resume() {
 func (t *teller) conflict() {
 	t.chapter("The conflict: the master wins, and nothing is lost")
 	t.becomes(t.left, leftOf("OrganizationName", "C-00005"), "Named by dataverse")
-	t.command(0, "conflicts customers")
+	t.command(0, "conflicts customers --limit 1")
 	var conflicts []struct {
 		Winner          string
 		Winning, Losing map[string]any
 	}
-	t.ask(&conflicts, "conflicts customers")
+	t.ask(&conflicts, "conflicts customers --limit 1")
 	t.holds(len(conflicts) == 1 && conflicts[0].Winner == "dataverse" && conflicts[0].Winning["fullname"] == "Named by dataverse" &&
 		conflicts[0].Losing["OrganizationName"] == "Named by finops", "dataverse has won; both images are kept")
 	t.say("`dualwrite conflicts customers --restore ID` would write the loser back as a new change.")

@@ -8,6 +8,8 @@ func (t *teller) firstRun() {
 	t.holds(t.status("currencies").Status == "Running" && t.status("customer-groups").Status == "Running", "the parents run first, and are Running")
 	s := t.status("customers")
 	t.holds(s.Status == "Not running" && s.InitialSync.State == "failed", "some customers break a constraint of the other side: the exit code is 4, the map is Not running")
+	t.holds(t.text(t.left, leftOf("CreditLimit", "C-05000")) == t.text(t.right, rightOf("creditlimit", "C-05000")),
+		"where both sides differed, both now have what the master had")
 	t.holds(t.number(t.left, leftCount) == allRows-1 && t.number(t.right, rightCount) == allRows-2, "every good row is on both sides all the same")
 }
 
