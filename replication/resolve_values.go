@@ -56,7 +56,9 @@ func (r *resolver) values() {
 			}
 			words[word], back[other] = other, word
 		}
-		c.Values = words
+		if len(words) > 0 { // else there are errors enough
+			c.Values = words
+		}
 	}
 }
 
@@ -85,7 +87,7 @@ func (r *resolver) types() {
 func (r *resolver) typesFrom(from tablemap.Side, i int) {
 	to := from.Other()
 	a, b := r.columns[from][i], r.columns[to][i]
-	if !a.NotNull && b.NotNull {
+	if !a.NotNull && b.NotNull && i >= r.key {
 		r.on(to, ruleNullable, "declare "+a.Name+" NOT NULL on "+r.link.Sides[from]+", or let "+b.Name+" be null",
 			"column %s must not be null, but %s of %s may be: such rows will fail", b.Name, a.Name, r.link.Sides[from])
 	}
