@@ -44,6 +44,9 @@ func (r *reader) syntax(text string, err error) {
 	if said != nil {
 		line, _ = strconv.Atoi(said[1])
 		message = said[2]
+		if regexp.MustCompile(`expected (<document|',' or|'-' |key|node)`).MatchString(message) {
+			line++ // these come from the parser, which counts from 0
+		}
 	}
 	for i, l := range strings.Split(text, "\n") {
 		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
@@ -71,6 +74,7 @@ type mapping struct {
 	what    string
 	node    *yaml.Node
 	entries []entry
+	unknown []string
 }
 
 // mapping reads a mapping. what names it in errors; allowed nil lets every key through.
@@ -87,6 +91,7 @@ func (r *reader) mapping(n *yaml.Node, what string, allowed []string) *mapping {
 	for _, e := range r.entries(n, what) {
 		if allowed != nil && !slices.Contains(allowed, e.name) {
 			r.fail(e.key.Line, didYouMean(e.name, allowed), "%s has an unknown key %s", what, shown(e.name))
+			m.unknown = append(m.unknown, e.name)
 			continue
 		}
 		m.entries = append(m.entries, e)
@@ -157,10 +162,11 @@ func (m *mapping) get(name string) *yaml.Node {
 	return nil
 }
 
-// need is get for a key that must be there.
+// need is get for a key that must be there. If it is there misspelt, that has been said.
 func (m *mapping) need(name, hint string) *yaml.Node {
 	v := m.get(name)
-	if v == nil {
+	misspelt := func(s string) bool { return tablemap.Closest(s, []string{name}) != "" }
+	if v == nil && !slices.ContainsFunc(m.unknown, misspelt) {
 		m.reader.fail(m.node.Line, hint, "%s lacks %s", m.what, name)
 	}
 	return v

@@ -166,7 +166,7 @@ func parseSQLite(rest, folder string) (full, message, hint string) {
 		return "", "has options, and there are none for SQLite", "take the ? and what follows out; a ? in a file name is %3F"
 	}
 	if !strings.HasPrefix(path, "/") {
-		path = strings.ReplaceAll(folder, "?", "%3F") + "/" + path
+		path = strings.NewReplacer("%", "%25", "?", "%3F").Replace(folder) + "/" + path
 	}
 	return "sqlite:" + filepath.Clean(path), "", ""
 }
