@@ -272,6 +272,19 @@ func members(s *ast.TypeSpec, names map[string]bool) {
 	}
 }
 
+// TestChecksAreDocumented: what `check` can find is in docs/checks.md, with the same severity.
+func TestChecksAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/checks.md")
+	require.NoError(t, err)
+	golden, err := os.ReadFile("replication/testdata/findings.golden")
+	require.NoError(t, err)
+	for line := range strings.Lines(string(golden)) {
+		code, severity, _ := strings.Cut(strings.TrimSpace(line), " ")
+		require.Contains(t, string(page), "\n| `"+code+"` | "+severity+" |", "docs/checks.md")
+	}
+}
+
 // TestRootStaysSmall counts what `ls` shows of a fresh clone.
 func TestRootStaysSmall(t *testing.T) {
 	t.Parallel()
