@@ -285,6 +285,30 @@ func TestChecksAreDocumented(t *testing.T) {
 	}
 }
 
+// TestLinks: what a page links to in the tree is there.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	pages := 0
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "examples/*/*.md"} {
+		names, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, name := range names {
+			pages++
+			text, err := os.ReadFile(name)
+			require.NoError(t, err)
+			for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+				if strings.Contains(m[1], "://") {
+					continue
+				}
+				_, err := os.Stat(filepath.Join(filepath.Dir(name), m[1]))
+				require.NoError(t, err, "%s links to %s", name, m[1])
+			}
+		}
+	}
+	require.Greater(t, pages, 10)
+}
+
 // TestRootStaysSmall counts what `ls` shows of a fresh clone.
 func TestRootStaysSmall(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ const (
 	fileLines     = 400
 	functionLines = 60
 	testLines     = 100 // of a function in a test file: tables of cases are long, not hard to read
-	parameters    = 4   // after a context and a *testing.T
+	parameters    = 4   // after a context and a *testing.T, before a variadic list
 )
 
 func main() {
@@ -103,10 +103,13 @@ func (s *shape) function(f *ast.FuncDecl, lines int) {
 	}
 }
 
-// counted is how many parameters there are, less contexts and the test itself.
+// counted is how many parameters there are, less contexts, the test itself and a variadic list.
 func counted(list *ast.FieldList) int {
 	n := 0
 	for _, field := range list.List {
+		if _, variadic := field.Type.(*ast.Ellipsis); variadic {
+			continue
+		}
 		switch dotted(field.Type) {
 		case "context.Context", "workflow.Context", "testing.T", "testing.TB", "testing.B":
 			continue

@@ -33,7 +33,7 @@ func TestFindings(t *testing.T) {
 func TestNoFindings(t *testing.T) {
 	t.Parallel()
 	for file, source := range map[string]string{
-		"a.go":      "package a\n\nfunc f(ctx context.Context, a, b, c, d int) { time.Sleep(1) }\n\nfunc (t) init() {}",
+		"a.go":      "package a\n\nfunc f(ctx context.Context, a, b, c, d int, e ...any) { time.Sleep(1) }\n\nfunc (t) init() {}",
 		"a_test.go": "package a\n\nfunc f(t *testing.T, a, b, c, d int) {}",
 	} {
 		if out, code := look(t, file, source); code != 0 || out != "" {
