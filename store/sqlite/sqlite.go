@@ -23,6 +23,8 @@ const (
 	idleConns = 4    // connections kept for views
 )
 
+var _ store.Store = (*Store)(nil)
+
 // Store is one SQLite database.
 type Store struct {
 	path   string
@@ -31,6 +33,9 @@ type Store struct {
 	reader atomic.Int64 // number of the Log that delivers; others have ended
 
 	mu     sync.Mutex
+	ledger map[string]*ledgerTable
+	news   chan struct{} // holds something when we have committed
+
 	idle   []*conn
 	all    map[*conn]struct{} // open connections that read
 	plans  *plans
@@ -56,7 +61,8 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		_ = c.close()
 		return nil, explain(path, err)
 	}
-	return &Store{path: path, file: info, writer: newWriter(c), all: make(map[*conn]struct{}), plans: newPlans()}, nil
+	return &Store{path: path, file: info, writer: newWriter(c), all: make(map[*conn]struct{}), plans: newPlans(), ledger: ledgerTables(),
+		news: make(chan struct{}, 1)}, nil
 }
 
 // prepare makes the write connection what it must be. Reading a page finds out what cannot be read.
@@ -152,6 +158,13 @@ func (s *Store) giveBack(c *conn) {
 	s.drop(c)
 }
 
+// discard closes a connection.
+func (s *Store) discard(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(c)
+}
+
 // drop closes a connection; s.mu is held.
 func (s *Store) drop(c *conn) {
 	delete(s.all, c)
@@ -178,4 +191,12 @@ func snapshot(ctx context.Context, c *conn, work func() error) error {
 		err = fault(endErr)
 	}
 	return err
+}
+
+// wake tells the log's reader that there is something new.
+func (s *Store) wake() {
+	select {
+	case s.news <- struct{}{}:
+	default:
+	}
 }

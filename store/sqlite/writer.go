@@ -36,23 +36,30 @@ func pause(held time.Duration) time.Duration {
 	return shortHold + longFactor*(held-shortHold)
 }
 
-// lock opens a write transaction. Whoever gets it calls unlock.
+// lock opens a write transaction. Whoever gets it calls commit or rollback.
 func (w *writer) lock(ctx context.Context, patience time.Duration) error {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	select {
-	case w.slot <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return errLocked()
+	if err := w.enter(ctx, timer); err != nil {
+		return err
 	}
 	if err := w.take(ctx, timer); err != nil {
 		<-w.slot
 		return err
 	}
-	w.since = time.Now()
 	return nil
+}
+
+// enter waits for the connection.
+func (w *writer) enter(ctx context.Context, timer *time.Timer) error {
+	select {
+	case w.slot <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return errLocked()
+	}
 }
 
 // take waits for the pause to end and then for the lock.
@@ -65,6 +72,7 @@ func (w *writer) take(ctx context.Context, timer *time.Timer) error {
 	for delay := time.Millisecond; ; delay = min(2*delay, 8*time.Millisecond) {
 		err := w.conn.exec(ctx, sqlBeginImmediate)
 		if err == nil || code(err)&0xff != codeBusy {
+			w.since = time.Now()
 			return fault(err)
 		}
 		select {
@@ -125,4 +133,41 @@ func (w *writer) write(ctx context.Context, work func(c *conn) error) error {
 		return fault(err)
 	}
 	return w.commit()
+}
+
+// outside runs work on the connection, in no transaction.
+func (w *writer) outside(ctx context.Context, work func(c *conn) error) error {
+	timer := time.NewTimer(shortPatience)
+	defer timer.Stop()
+	if err := w.enter(ctx, timer); err != nil {
+		return err
+	}
+	defer func() { <-w.slot }()
+	return work(w.conn)
+}
+
+// writeLightly is write, but the transaction may be undone by a loss of power, though never by a crash.
+func (w *writer) writeLightly(ctx context.Context, work func(c *conn) error) error {
+	timer := time.NewTimer(shortPatience)
+	defer timer.Stop()
+	if err := w.enter(ctx, timer); err != nil {
+		return err
+	}
+	err := w.conn.exec(ctx, "PRAGMA synchronous=NORMAL")
+	if err == nil {
+		err = w.take(ctx, timer)
+	}
+	if err != nil {
+		<-w.slot
+		return fault(err)
+	}
+	if err = work(w.conn); err == nil {
+		err = w.conn.exec(context.WithoutCancel(ctx), sqlCommit)
+	}
+	if err != nil {
+		w.abandon()
+	}
+	err = errors.Join(err, w.conn.exec(context.WithoutCancel(ctx), "PRAGMA synchronous=FULL"))
+	w.unlock()
+	return fault(err)
 }
