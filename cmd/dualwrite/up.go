@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,7 +117,7 @@ func serverFailure(err error) error {
 func (s *session) printAddresses(server *devserver.Server) {
 	out := s.program.out
 	fmt.Fprintf(out, "Temporal: %s\nWeb UI:   %s\nlogs:     %s\n", server.Address(), server.UI(), server.LogFile())
-	if server.Address() != client.DefaultHostPort && server.Address() != os.Getenv("TEMPORAL_ADDRESS") {
+	if _, port, _ := net.SplitHostPort(client.DefaultHostPort); !strings.HasSuffix(server.Address(), ":"+port) {
 		fmt.Fprintf(out, "for other commands: export TEMPORAL_ADDRESS=%s\n", server.Address())
 	}
 }

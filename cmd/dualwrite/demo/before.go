@@ -41,9 +41,7 @@ func (t *teller) before() {
 	t.command(0, "check")
 	t.command(0, "list")
 	for _, name := range []string{"currencies", "customer-groups", "customers"} {
-		if s := t.status(name); s.Status != "Not running" {
-			t.fail("%s is %q", name, s.Status)
-		}
+		t.stands(name, "Not running")
 	}
 	t.write(t.left, "UPDATE CustomersV3 SET Email = 'new@example.com' WHERE CustomerAccount = 'C-03000'")
 	t.holds(t.text(t.right, rightOf("emailaddress1", "C-03000")) == "c03000@example.com", "nothing flows: a change on finops does not reach dataverse")

@@ -14,7 +14,8 @@ func (t *teller) pause() {
 	t.write(t.right, "UPDATE contact SET fullname = 'Named by dataverse' WHERE accountnumber = 'C-00005'")
 	t.queued(4, 2)
 	t.command(0, "status customers")
-	t.holds(t.status("customers").Status == "Paused" && t.text(t.right, rightOf("creditlimit", "C-00002")) == "2000" &&
+	t.stands("customers", "Paused")
+	t.holds(t.text(t.right, rightOf("creditlimit", "C-00002")) == "2000" &&
 		t.text(t.left, leftOf("OrganizationName", "C-00003")) != t.text(t.right, rightOf("fullname", "C-00003")),
 		"nothing has arrived: 4 changes wait on the way to dataverse, 2 on the way to finops")
 }
@@ -36,7 +37,7 @@ func (t *teller) queued(toRight, toLeft int64) {
 func (t *teller) resume() {
 	t.chapter("Resume: the queue is played back, in order")
 	t.command(0, "resume customers")
-	t.holds(t.status("customers").Status == "Running", "customers is Running")
+	t.stands("customers", "Running")
 	t.holds(t.text(t.right, rightOf("creditlimit", "C-00002")) == "2", "C-00002 has its last credit limit")
 	t.holds(t.number(t.right, "SELECT count(*) FROM contact WHERE accountnumber = 'C-00003'") == 0, "C-00003 is deleted on dataverse too")
 	t.holds(t.text(t.left, leftOf("OrganizationName", "C-00004")) == "Renamed in the CRM", "C-00004 has its new name on finops too")

@@ -5,9 +5,11 @@ import "slices"
 func (t *teller) firstRun() {
 	t.chapter("Run customers with its related maps: copy both ways, then write live")
 	t.command(4, "run customers --related")
-	t.holds(t.status("currencies").Status == "Running" && t.status("customer-groups").Status == "Running", "the parents run first, and are Running")
-	s := t.status("customers")
-	t.holds(s.Status == "Not running" && s.InitialSync.State == "failed", "some customers break a constraint of the other side: the exit code is 4, the map is Not running")
+	t.stands("currencies", "Running")
+	t.stands("customer-groups", "Running")
+	t.holds(true, "the parents have run first, and are Running")
+	s := t.stands("customers", "Not running")
+	t.holds(s.InitialSync.State == "failed", "some customers break a constraint of the other side: the exit code is 4, the map is Not running")
 	t.holds(t.text(t.left, leftOf("CreditLimit", "C-05000")) == t.text(t.right, rightOf("creditlimit", "C-05000")),
 		"where both sides differed, both now have what the master had")
 	t.holds(t.number(t.left, leftCount) == allRows-1 && t.number(t.right, rightCount) == allRows-2, "every good row is on both sides all the same")
@@ -35,12 +37,11 @@ func (t *teller) fixAndRerun() {
 		"UPDATE CustomersV3 SET CreditLimit = 27000 WHERE CustomerAccount = 'C-00777'")
 	t.write(t.right, "UPDATE contact SET emailaddress1 = 'c09999@example.com' WHERE accountnumber = 'C-09999'")
 	t.command(0, "run customers")
-	s := t.status("customers")
+	s := t.stands("customers", "Running")
 	written := int64(0)
 	for _, l := range s.InitialSync.Legs {
 		written += l.Inserted + l.Updated
 	}
-	t.holds(s.Status == "Running", "customers is Running")
 	t.holds(written <= 3, "the rerun wrote only what was missing")
 	t.agree()
 }

@@ -101,6 +101,15 @@ func (t *teller) status(name string) status {
 	return s
 }
 
+// stands checks where a map stands.
+func (t *teller) stands(name, want string) status {
+	s := t.status(name)
+	if t.err == nil && s.Status != want {
+		t.fail("%s is %s, not %s", name, s.Status, want)
+	}
+	return s
+}
+
 // write shows statements as typed into the sqlite3 command, and has the application carry them out.
 func (t *teller) write(a *application, statements ...string) {
 	if t.err != nil {
