@@ -93,7 +93,7 @@ func (r *reader) root(n *yaml.Node) {
 		r.mark(v, "link")
 		link.Name = r.text(v, "link")
 	}
-	sides := m.need("sides", "name the two databases: `sides: {finops: ${FINOPS_URL}, dataverse: ${DATAVERSE_URL}}`")
+	sides := m.need("sides", "name the two databases under it, a line for each, as in `finops: ${FINOPS_URL}`")
 	if sides == nil || !r.sides(sides) {
 		return // nothing else can be told without the sides' names
 	}

@@ -143,6 +143,7 @@ func refusals() map[string]refusal {
 		"a list":                   {"- a\n", 1, "must be a mapping"},
 		"a tab":                    {"link: a\nsides:\n\tfinops: " + secret + "\n", 3, "tab"},
 		"no YAML":                  {"link: a\nsides: {finops: " + secret + "\n", 2, "not valid YAML"},
+		"a variable in braces":     {"link: a\nsides: {a: ${FINOPS_URL}, b: x}\n", 2, "a variable needs quotes"},
 		"unknown anchor":           {"link: a\nsides: *" + canary + "\n", 0, "anchor"},
 		"unknown key":              {"link: a\nsids: {}\nmaps: {a: {}}\n", 2, "did you mean sides?"},
 		"key twice":                {with("  a: {}\n  b: {}\n  a: {}\n"), 8, "on lines 6 and 8"},

@@ -58,7 +58,11 @@ func (r *reader) syntax(text string, err error) {
 	if strings.Contains(message, "anchor") {
 		message = "an alias has no anchor before it"
 	}
-	r.fail(line, "look at its indentation, colons and quotes, and those of the line above", "the file is not valid YAML: %s", message)
+	hint := "look at its indentation, colons and quotes, and those of the line above"
+	if regexp.MustCompile(`[{\[,].*[ :]\$\{`).MatchString(text) {
+		hint = "between { } or [ ] a variable needs quotes: \"${NAME}\""
+	}
+	r.fail(line, hint, "the file is not valid YAML: %s", message)
 }
 
 // entry is one key of a mapping with its value.
