@@ -294,6 +294,23 @@ func TestLiveWritesThatAreCancelledDoNotCatchUp(t *testing.T) {
 	require.Zero(t, e.built)
 }
 
+// A map that has just gone live is not judged by a look at the ledgers from before.
+func TestLiveWritesLookForThemselves(t *testing.T) {
+	t.Parallel()
+	pace := quick()
+	pace.Beat = time.Hour
+	b := setupAt(t, &engine{live: func(look int) (replication.MapLive, error) {
+		return replication.MapLive{Alarm: tablemap.Alarm{Kind: tablemap.AlarmGap, Message: fmt.Sprint("look ", look)}}, nil
+	}}, pace)
+	for _, want := range []string{"look 1", "look 2"} {
+		value, err := b.ExecuteActivity(b.acts.LiveWrites, run())
+		require.NoError(t, err)
+		var result tablemap.LiveResult
+		require.NoError(t, value.Get(&result))
+		require.Equal(t, want, result.Alarm.Message)
+	}
+}
+
 func TestLiveWritesOfAMapThatIsOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t, &engine{live: func(int) (replication.MapLive, error) {

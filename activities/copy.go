@@ -103,11 +103,13 @@ type minder struct {
 	activities *Activities
 	runner     *runner
 	mapName    string
+	began      time.Time
 	looked     time.Time
 }
 
 func (a *Activities) mind(mapName string, r *runner) *minder {
-	return &minder{activities: a, runner: r, mapName: mapName, looked: time.Now()}
+	now := time.Now()
+	return &minder{activities: a, runner: r, mapName: mapName, began: now, looked: now}
 }
 
 func (m *minder) copy(ctx context.Context, _ Copy) (bool, error)       { return false, m.idle(ctx) }
@@ -116,7 +118,7 @@ func (m *minder) replay(ctx context.Context, _ *replays) (bool, error) { return 
 func (m *minder) idle(ctx context.Context) error {
 	if time.Since(m.looked) >= m.activities.pace.Beat {
 		m.looked = time.Now()
-		live, err := m.activities.watch.of(ctx, m.mapName)
+		live, err := m.activities.watch.of(ctx, m.mapName, m.began)
 		if err != nil {
 			return err
 		}

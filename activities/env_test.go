@@ -200,13 +200,18 @@ type bundle struct {
 
 func setup(t *testing.T, e *engine) *bundle {
 	t.Helper()
+	return setupAt(t, e, quick())
+}
+
+func setupAt(t *testing.T, e *engine, pace activities.Pace) *bundle {
+	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	b := &bundle{TestActivityEnvironment: suite.NewTestActivityEnvironment(), t: t, engine: e, told: &told{}, stop: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())
 	b.cancel = cancel
 	b.SetWorkerOptions(worker.Options{BackgroundActivityContext: ctx})
 	b.SetWorkerStopChannel(b.stop)
-	b.acts = activities.New(e, b.told, quick())
+	b.acts = activities.New(e, b.told, pace)
 	b.RegisterActivity(b.acts)
 	b.SetTestTimeout(20 * time.Second)
 	return b

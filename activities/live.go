@@ -25,7 +25,7 @@ func (a *Activities) LiveWrites(ctx context.Context, in tablemap.MapRun) (tablem
 	defer end()
 	a.watch.watched.Add(1)
 	defer a.watch.watched.Add(-1)
-	s := &supervisor{activities: a, runner: r, run: in, since: time.Now()}
+	s := &supervisor{activities: a, runner: r, run: in, began: time.Now(), since: time.Now()}
 	for {
 		alarm, err := s.look(ctx)
 		if err == nil && alarm.Kind == tablemap.AlarmNone {
@@ -47,12 +47,13 @@ type supervisor struct {
 	run        tablemap.MapRun
 	streams    []tablemap.StreamStats
 	told       tablemap.Health // what Temporal shows; "": not told yet
-	since      time.Time       // since when the health has not been what was told
+	began      time.Time
+	since      time.Time // since when the health has not been what was told
 }
 
 // look takes one look at the map. Temporary errors show as health, not as the end.
 func (s *supervisor) look(ctx context.Context) (tablemap.Alarm, error) {
-	live, err := s.activities.watch.of(ctx, s.run.Map)
+	live, err := s.activities.watch.of(ctx, s.run.Map, s.began)
 	if errors.Is(err, store.ErrTransient) {
 		s.tell(ctx, tablemap.HealthRetrying)
 		return tablemap.Alarm{}, nil

@@ -15,7 +15,7 @@ type watch struct {
 	engine  Observer
 	tick    time.Duration
 	turn    chan struct{} // held by the one who looks
-	at      time.Time
+	at      time.Time     // when the last look began
 	live    map[string]replication.MapLive
 	err     error
 	linkAt  time.Time
@@ -42,14 +42,15 @@ func (w *watch) take(ctx context.Context) (func(), error) {
 	}
 }
 
-// of is what the ledgers said about one map at most a tick ago.
-func (w *watch) of(ctx context.Context, mapName string) (replication.MapLive, error) {
+// of is what the ledgers said about one map at most a tick ago, and not before the time given: what the caller
+// supervises may have begun then.
+func (w *watch) of(ctx context.Context, mapName string, notBefore time.Time) (replication.MapLive, error) {
 	back, err := w.take(ctx)
 	if err != nil {
 		return replication.MapLive{}, err
 	}
 	defer back()
-	if w.at.IsZero() || time.Since(w.at) >= w.tick {
+	if w.at.IsZero() || w.at.Before(notBefore) || time.Since(w.at) >= w.tick {
 		if err := w.look(ctx); err != nil {
 			return replication.MapLive{}, err
 		}
@@ -59,6 +60,7 @@ func (w *watch) of(ctx context.Context, mapName string) (replication.MapLive, er
 
 // look asks the engine. A look that its caller gave up is nobody else's error.
 func (w *watch) look(ctx context.Context) error {
+	began := time.Now()
 	looking, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	live, err := w.engine.Live(looking)
@@ -68,7 +70,7 @@ func (w *watch) look(ctx context.Context) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = store.Transient(err)
 	}
-	w.live, w.err, w.at = live, err, time.Now()
+	w.live, w.err, w.at = live, err, began
 	return nil
 }
 

@@ -88,6 +88,7 @@ func (t *teller) ask(v any, line string) {
 // status is what the demo looks at in `status -o json`.
 type status struct {
 	Status      string
+	Reason      string
 	InitialSync struct {
 		State string
 		Legs  []struct{ Inserted, Updated, Failed int64 }
@@ -105,7 +106,7 @@ func (t *teller) status(name string) status {
 func (t *teller) stands(name, want string) status {
 	s := t.status(name)
 	if t.err == nil && s.Status != want {
-		t.fail("%s is %s, not %s", name, s.Status, want)
+		t.fail("%s is %s, not %s: %s", name, s.Status, want, s.Reason)
 	}
 	return s
 }
