@@ -9,7 +9,7 @@ import (
 
 // doing is how far a piece of work is: rows, or changes.
 type doing struct {
-	What        string // "initial write", "replay", "verify"; "": nothing is under way
+	What        string // "initial write", "replay", "rows", "changes"; "": nothing is under way
 	Done, Total int64  // Total is an estimate; 0: unknown
 }
 

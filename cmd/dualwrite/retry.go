@@ -52,7 +52,7 @@ func (s *session) retry(ctx context.Context, name string, key map[string]string)
 	defer bar.end()
 	r, err := work(ctx, func() (retry, error) { return l.Retry(ctx, name, key) }, func(r retry) {
 		result := r.Result()
-		bar.show(name, "retry", doing{What: "retry", Done: result.Tried, Total: result.Tried + result.Left})
+		bar.show(name, "retry", doing{What: "changes", Done: result.Tried, Total: result.Tried + result.Left})
 	})
 	if err != nil {
 		return s.named(name, err)

@@ -44,7 +44,7 @@ func (s *session) verify(ctx context.Context, name string, mode replication.Veri
 	defer bar.end()
 	v, err := work(ctx, func() (verification, error) { return l.Verify(ctx, name, mode) }, func(v verification) {
 		done, total := v.Progress()
-		bar.show(name, "verify", doing{What: string(mode), Done: done, Total: total})
+		bar.show(name, string(mode), doing{What: "rows", Done: done, Total: total})
 	})
 	if err != nil {
 		return s.named(name, err)
