@@ -27,28 +27,31 @@ func (e *entry) marks(what string) bool {
 
 // entries reads what follows, within the horizon.
 func (l *Log) entries(ctx context.Context, limit int) ([]entry, error) {
-	var out []entry
-	next := l.read.seq + 1
-	query := "SELECT seq, layout, op, at, " + valueColumns(0, l.width) + " FROM main." + outboxTable +
-		" WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
-	err := l.c.queryLong(ctx, query, []driver.Value{l.read.seq, l.horizon, int64(limit)}, func(row []driver.Value) error {
-		e, err := l.decode(row)
-		if err != nil {
-			return err
-		}
-		if e.seq != next {
-			if e.seq-1 > l.cursor.seq {
-				return &store.GapError{Reason: fmt.Sprintf("changes %d to %d are not in the log", next, e.seq-1), Next: plain(e.seq - 1)}
-			}
-		}
-		next = e.seq + 1
-		out = append(out, e)
-		return nil
-	})
+	out, err := l.page(ctx, l.read.seq, l.horizon, limit)
 	if err != nil {
-		return nil, fault(ended(ctx, err))
+		return nil, err
+	}
+	next := l.read.seq + 1
+	for i := range out {
+		if seq := out[i].seq; seq != next && seq-1 > l.cursor.seq {
+			return nil, &store.GapError{Reason: fmt.Sprintf("changes %d to %d are not in the log", next, seq-1), Next: plain(seq - 1)}
+		}
+		next = out[i].seq + 1
 	}
 	return out, l.filter(ctx, out)
+}
+
+// page reads entries as they are.
+func (l *Log) page(ctx context.Context, after, upTo int64, limit int) ([]entry, error) {
+	var out []entry
+	query := "SELECT seq, layout, op, at, " + valueColumns(0, l.width) + " FROM main." + outboxTable +
+		" WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
+	err := l.c.queryLong(ctx, query, []driver.Value{after, upTo, int64(limit)}, func(row []driver.Value) error {
+		e, err := l.decode(row)
+		out = append(out, e)
+		return err
+	})
+	return out, fault(ended(ctx, err))
 }
 
 // decode reads a row of the outbox.

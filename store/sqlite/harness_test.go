@@ -83,10 +83,12 @@ func (u *users) harness() storetest.Harness {
 		Store: u.store,
 		Features: storetest.Features{OneWriter: true, Triggers: true, NulText: true, Strict: u.options == " STRICT",
 			Kinds: []store.Kind{store.Integer, store.Real, store.Text, store.Blob}},
-		Reopen:     u.reopen,
-		Create:     u.create,
-		Begin:      u.begin,
-		Lose:       func(upTo store.Position) error { return u.exec("DELETE FROM dualwrite_outbox WHERE seq <= ?", seq(upTo)) },
+		Reopen: u.reopen,
+		Create: u.create,
+		Begin:  u.begin,
+		Lose: func(upTo store.Position) error {
+			return u.exec("DELETE FROM dualwrite_outbox WHERE seq <= ?", seq(upTo))
+		},
 		Backup:     u.backup,
 		DropColumn: u.dropColumn,
 		Uncapture:  u.uncapture,

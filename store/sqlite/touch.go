@@ -12,6 +12,9 @@ import (
 // log then has that very write, the rows are gone, unless the log has something else of them in between; if it has not
 // (INSERT OR IGNORE, ON CONFLICT DO UPDATE), they stay. What is still open at the end of a state of the database is
 // looked up there.
+//
+// One case is missed: a REPLACE that leaves the row number to the database, into a table with a unique index on a
+// generated column that is computed from the row number. Before the insert SQLite knows neither.
 
 // touched is a touch whose write has not come yet.
 type touched struct {
@@ -32,7 +35,7 @@ func (l *Log) deliver(ctx context.Context, entries []entry) error {
 		case e.op >= opTouch:
 			l.pending = append(l.pending, touched{*e, key(e.layout, e.before)})
 		default:
-			if err := l.user(ctx, e, entries[i+1:]); err != nil {
+			if err := l.user(ctx, e); err != nil {
 				return err
 			}
 		}
@@ -43,6 +46,9 @@ func (l *Log) deliver(ctx context.Context, entries []entry) error {
 	}
 	return nil
 }
+
+// lookAhead is how many entries are read at once to see what becomes of a row.
+const lookAhead = 500
 
 func key(l *layout, row store.Row) string { return store.EncodeRow(row[:l.Key]) }
 
@@ -62,8 +68,8 @@ func (l *Log) ledgerChange(e *entry) store.Change {
 }
 
 // user delivers an entry of a users' table, after what it has displaced.
-func (l *Log) user(ctx context.Context, e *entry, rest []entry) error {
-	gone, err := l.displaced(ctx, e, rest)
+func (l *Log) user(ctx context.Context, e *entry) error {
+	gone, err := l.displaced(ctx, e)
 	if err != nil {
 		return err
 	}
@@ -116,36 +122,53 @@ func (l *Log) remove(t *touched) {
 }
 
 // displaced takes from the open touches those that the entry settles, and returns the rows that it has displaced.
-func (l *Log) displaced(ctx context.Context, e *entry, rest []entry) ([]touched, error) {
+func (l *Log) displaced(ctx context.Context, e *entry) ([]touched, error) {
 	if len(l.pending) == 0 {
 		return nil, nil
 	}
 	var gone []touched
-	first, keep := e.seq, l.pending[:0]
-	for _, t := range l.pending {
-		switch {
-		case t.layout != e.layout:
-			keep = append(keep, t)
-		case e.op != opInsert && t.key == key(e.layout, e.before):
-			first = min(first, t.seq) // it was still there: the log has the rest
-		case e.op == opDelete || !t.standsFor(e):
-			keep = append(keep, t)
-		default:
-			alive, err := l.survives(ctx, &t, e, rest)
-			if err != nil {
-				return nil, err
-			}
-			first = min(first, t.seq)
-			if !alive && !slices.ContainsFunc(gone, func(g touched) bool { return g.key == t.key }) {
-				gone = append(gone, t)
-			}
+	settled := make(map[string]bool) // keys of rows of which nothing is open any more
+	if e.op != opInsert {
+		settled[key(e.layout, e.before)] = true // it was still there: the log has the rest
+	}
+	for i := range l.pending {
+		t := &l.pending[i]
+		if t.layout != e.layout || settled[t.key] || e.op == opDelete {
+			continue
+		}
+		if away, err := l.makesAway(ctx, t, e); err != nil {
+			return nil, err
+		} else if away {
+			settled[t.key] = true
+			gone = append(gone, *t)
 		}
 	}
-	l.pending = keep
+	first := e.seq
+	l.pending = slices.DeleteFunc(l.pending, func(t touched) bool {
+		done := t.layout == e.layout && settled[t.key]
+		if done {
+			first = min(first, t.seq)
+		}
+		return done
+	})
 	if first < e.seq {
 		l.hold(span{first, e.seq})
 	}
 	return gone, nil
+}
+
+// makesAway reports whether the entry has displaced the row touched.
+func (l *Log) makesAway(ctx context.Context, t *touched, e *entry) (bool, error) {
+	switch {
+	case t.key == key(e.layout, e.after): // two rows cannot have one key
+		return true, nil
+	case !t.standsFor(e):
+		return false, nil
+	case t.op != opSuspect:
+		return true, nil
+	}
+	alive, err := l.survives(ctx, t, e)
+	return !alive, err
 }
 
 // standsFor reports whether the touch was made by the write that the entry is.
@@ -162,19 +185,25 @@ func (t *touched) standsFor(e *entry) bool {
 	return true
 }
 
-// survives reports whether a suspect was not displaced: later entries show it, or the table does.
-func (l *Log) survives(ctx context.Context, t *touched, e *entry, rest []entry) (bool, error) {
-	if t.op != opSuspect || t.key == key(e.layout, e.after) {
-		return false, nil
-	}
-	for i := range rest {
-		r := &rest[i]
-		switch {
-		case r.layout != t.layout || r.op >= opTouch:
-		case r.before != nil && t.key == key(r.layout, r.before):
-			return true, nil
-		case r.after != nil && t.key == key(r.layout, r.after):
-			return false, nil
+// survives reports whether a suspect was not displaced: what the log has of it later shows it, or else the table.
+func (l *Log) survives(ctx context.Context, t *touched, e *entry) (bool, error) {
+	for from := e.seq; from < l.horizon; {
+		entries, err := l.page(ctx, from, l.horizon, lookAhead)
+		if err != nil {
+			return false, err
+		}
+		for i := range entries {
+			r := &entries[i]
+			from = r.seq
+			switch {
+			case r.layout != t.layout:
+			case r.before != nil && t.key == key(r.layout, r.before): // touched again, too
+				return true, nil
+			case r.op == opInsert && t.key == key(r.layout, r.after):
+				return false, nil
+			case r.op == opUpdate && t.key == key(r.layout, r.after):
+				return false, nil
+			}
 		}
 	}
 	alive, err := l.alive(ctx, t.layout, []store.Row{t.before[:t.layout.Key]})

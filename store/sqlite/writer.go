@@ -9,10 +9,11 @@ import (
 )
 
 const (
-	patience      = 5 * time.Second      // how long a transaction waits for the write lock
-	shortPatience = time.Second          // how long everything else does
-	shortHold     = 5 * time.Millisecond // a hold up to here makes the next wait no longer than itself
-	longFactor    = 4                    // what is held beyond makes the next wait so many times as long
+	patience      = 5 * time.Second        // how long a transaction waits for the write lock
+	shortPatience = time.Second            // how long everything else does
+	shortHold     = 5 * time.Millisecond   // a hold up to here makes the next wait no longer than itself
+	longFactor    = 4                      // what is held beyond makes the next wait so many times as long
+	longPause     = 100 * time.Millisecond // in which whoever waits by SQLite's busy timeout tries once at least
 )
 
 // writer is the one connection that writes, and the queue before it.
@@ -33,7 +34,7 @@ func pause(held time.Duration) time.Duration {
 	if held <= shortHold {
 		return held
 	}
-	return shortHold + longFactor*(held-shortHold)
+	return min(shortHold+longFactor*(held-shortHold), longPause)
 }
 
 // lock opens a write transaction. Whoever gets it calls commit or rollback.
