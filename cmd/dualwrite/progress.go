@@ -26,6 +26,8 @@ type progress struct {
 	shown  time.Time
 	first  doing // the sample that the rate is counted from
 	since  time.Time
+	last   doing // the sample that it is counted to: the latest that differs from the one before
+	until  time.Time
 }
 
 type progressStyle int
@@ -38,6 +40,9 @@ const (
 
 // lineEvery is the time between two lines about the same status.
 const lineEvery = 5 * time.Second
+
+// stall is how long the numbers may stay the same, because they come by heartbeats, until the rate takes notice.
+const stall = 3 * time.Second
 
 // progress is silent with -o json, because standard error then holds nothing but JSON.
 func (p *program) progress() *progress {
@@ -58,7 +63,10 @@ func (p *progress) show(name, status string, d doing) {
 	}
 	now := p.now()
 	if d.What != p.first.What || d.Done < p.first.Done || p.since.IsZero() {
-		p.first, p.since = d, now
+		p.first, p.since, p.last, p.until = d, now, d, now
+	}
+	if d.Done != p.last.Done {
+		p.last, p.until = d, now
 	}
 	text := name + ": " + status
 	numbers := p.numbers(d, now)
@@ -86,16 +94,20 @@ func (p *progress) numbers(d doing, now time.Time) string {
 	if d.Total > 0 {
 		text += " of " + count(max(d.Total, d.Done))
 	}
-	elapsed := now.Sub(p.since).Seconds()
-	moved := float64(d.Done - p.first.Done)
+	until := p.until
+	if now.Sub(until) > stall {
+		until = now
+	}
+	elapsed := until.Sub(p.since).Seconds()
+	moved := float64(p.last.Done - p.first.Done)
 	if elapsed < 0.5 || moved <= 0 {
 		return text
 	}
 	rate := moved / elapsed
 	text += fmt.Sprintf(", %s/s", count(int64(rate)))
 	if left := d.Total - d.Done; left > 0 {
-		seconds := time.Duration(float64(left) / rate * float64(time.Second))
-		text += fmt.Sprintf(", %s left", max(seconds.Round(time.Second), time.Second))
+		remaining := time.Duration(float64(left)/rate*float64(time.Second)) - now.Sub(until)
+		text += fmt.Sprintf(", %s left", max(remaining.Round(time.Second), time.Second))
 	}
 	return text
 }
