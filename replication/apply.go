@@ -21,7 +21,7 @@ type applier struct {
 	order     []echoKey // of resends
 	conflicts []store.Row
 	tokens    map[string]bool // of changes held in this transaction
-	blocked   map[string]bool // maps that have any token in the ledger
+	orphans   map[string]bool // whether maps have keys that only the other side had
 }
 
 // tally counts what became of a map's changes in one transaction.
@@ -32,7 +32,7 @@ type tally struct {
 
 func newApplier(e *Engine, tx store.Tx, phase string, m map[string]mode) *applier {
 	return &applier{engine: e, tx: tx, phase: phase, modes: m, tallies: make(map[string]*tally),
-		resends: make(map[echoKey]bool), tokens: make(map[string]bool), blocked: make(map[string]bool)}
+		resends: make(map[echoKey]bool), tokens: make(map[string]bool), orphans: make(map[string]bool)}
 }
 
 func (a *applier) tally(name string) *tally {
@@ -48,6 +48,9 @@ func (a *applier) tally(name string) *tally {
 func (a *applier) apply(ctx context.Context, changes []*change) error {
 	blocked, err := a.findBlocked(ctx, changes)
 	if err != nil {
+		return err
+	}
+	if err := a.adopt(ctx, changes); err != nil {
 		return err
 	}
 	var clear []*change
@@ -91,9 +94,8 @@ func (a *applier) applyAll(ctx context.Context, changes []*change) error {
 	if err != nil {
 		return err
 	}
-	touched := make(map[echoKey]bool)
 	for i, c := range changes {
-		if err := a.settle(ctx, c, results[i], touched); err != nil {
+		if err := a.settle(ctx, c, results[i]); err != nil {
 			return err
 		}
 	}
@@ -115,7 +117,7 @@ func (a *applier) applyOne(ctx context.Context, c *change, blocked bool) error {
 	if err != nil {
 		return err
 	}
-	return a.settle(ctx, c, results[0], make(map[echoKey]bool))
+	return a.settle(ctx, c, results[0])
 }
 
 // write is the change as the store makes it.
@@ -130,11 +132,8 @@ func (c *change) write() store.Write {
 	return w
 }
 
-// moot reports whether a retry has nothing to write: the row came and went while it was held, or the row that was
-// inserted under a generated key is gone from there.
-func (c *change) moot() bool {
-	return c.retry && c.after == nil && c.fault == nil && (c.generated() || c.key == nil)
-}
+// moot reports whether a retry has nothing to write: the row that was inserted under a generated key is gone from there.
+func (c *change) moot() bool { return c.retry && c.after == nil && c.fault == nil && c.generated() }
 
 // generated reports whether the change inserts a row under a key that both databases number by themselves: if the
 // other side has such a row, it is another one.
@@ -143,21 +142,13 @@ func (c *change) generated() bool {
 }
 
 // settle deals with the result of one change.
-func (a *applier) settle(ctx context.Context, c *change, result store.Result, touched map[echoKey]bool) error {
+func (a *applier) settle(ctx context.Context, c *change, result store.Result) error {
 	t := a.tally(c.name)
-	key := echoKey{c.name, c.entry.Key}
-	if result.Outcome == store.Refused && touched[key] {
-		again, err := a.tx.Apply(ctx, []store.Write{c.write()})
-		if err != nil {
-			return err
-		}
-		result = again[0]
-	}
 	switch result.Outcome {
 	case store.Failed:
 		return a.holdRow(ctx, c, result.Err)
 	case store.Refused:
-		if done, err := a.refused(ctx, c, result.Current, touched); done || err != nil {
+		if done, err := a.refused(ctx, c, result.Current); done || err != nil {
 			return err
 		}
 	case store.Applied:
@@ -172,7 +163,7 @@ func (a *applier) settle(ctx context.Context, c *change, result store.Result, to
 }
 
 // refused deals with a guard that was not met. done means that the change has been counted already.
-func (a *applier) refused(ctx context.Context, c *change, current store.Row, touched map[echoKey]bool) (done bool, err error) {
+func (a *applier) refused(ctx context.Context, c *change, current store.Row) (done bool, err error) {
 	rel := &c.flow.target
 	switch {
 	case equal(rel, current, c.after):
@@ -180,15 +171,6 @@ func (a *applier) refused(ctx context.Context, c *change, current store.Row, tou
 	case c.generated():
 		return true, a.hold(ctx, c, reason{code: store.CodeGeneratedKey, column: rel.Columns[0].Name,
 			message: "both sides have inserted a row under the generated key " + quote(c.key[0]) + "; give one of them another key, then retry"})
-	case current == nil && c.before != nil && c.after != nil:
-		insert, err := a.insertable(ctx, c)
-		if err != nil {
-			return false, err
-		}
-		if insert {
-			touched[echoKey{c.name, c.entry.Key}] = true
-			return true, a.insertInstead(ctx, c)
-		}
 	}
 	a.tally(c.name).conflicts++
 	a.conflicts = append(a.conflicts, clash{Map: c.name, Key: c.entry.Key, Winning: store.EncodeRow(current),
@@ -198,37 +180,6 @@ func (a *applier) refused(ctx context.Context, c *change, current store.Row, tou
 		a.resend(c.name, c.entry.NewKey)
 	}
 	return false, nil
-}
-
-// insertInstead writes a row that the master lacks because the two sides were never compared.
-func (a *applier) insertInstead(ctx context.Context, c *change) error {
-	fresh := *c
-	fresh.before = nil
-	if c.newKey != nil {
-		fresh.key = c.newKey
-	}
-	results, err := a.tx.ApplyEach(ctx, []store.Write{fresh.write()})
-	if err != nil {
-		return err
-	}
-	if results[0].Outcome == store.Failed {
-		return a.holdRow(ctx, c, results[0].Err)
-	}
-	t := a.tally(c.name)
-	t.applied++
-	t.failed = append(t.failed, false)
-	return nil
-}
-
-// insertable reports whether an update of a row that the master lacks is an insert: only while no initial sync is
-// complete, or where the initial write saw that only the other side had the key.
-func (a *applier) insertable(ctx context.Context, c *change) (bool, error) {
-	if !a.modes[c.name].Synced {
-		return true, nil
-	}
-	q := and(byMap(store.BOnlyTable, c.name), "key", store.Eq, blob(c.entry.Key))
-	n, err := a.tx.Count(ctx, q)
-	return n > 0, err
 }
 
 func (a *applier) resend(name, key string) {

@@ -84,6 +84,11 @@ func (b *copyBatch) plan(ctx context.Context, tx store.Tx) error {
 func (b *copyBatch) planRow(r *copyRow) {
 	f := b.leg.flow
 	switch {
+	case r.gone != nil:
+		if r.target == nil && !b.leg.window.far[r.key] {
+			b.only = append(b.only, store.Row{store.Str(b.copy.name), blob(store.EncodeRow(r.gone))})
+		}
+		return
 	case r.source == nil:
 		b.counts.Skipped++
 		b.settle(r)
@@ -97,8 +102,7 @@ func (b *copyBatch) planRow(r *copyRow) {
 	switch {
 	case near || far:
 		if !f.overwrites() && r.target == nil && !far {
-			continueKey := blob(store.EncodeRow(f.target.KeyOf(r.meant)))
-			b.only = append(b.only, store.Row{store.Str(b.copy.name), continueKey})
+			b.only = append(b.only, store.Row{store.Str(b.copy.name), blob(store.EncodeRow(f.target.KeyOf(r.meant)))})
 		}
 		b.counts.Skipped++
 		b.settle(r)
@@ -241,7 +245,7 @@ func (p *pass) open(ctx context.Context, c *Copy, l *leg) (*stretch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read errors: %w", err)
 	}
-	w := &stretch{ended: len(errors) < passLimit}
+	w := &stretch{kind: stretchAgain, ended: len(errors) < passLimit}
 	if w.ended {
 		p.ended = true
 	}

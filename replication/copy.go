@@ -43,10 +43,13 @@ type leg struct {
 
 // copyState is what a copy's end rows keep of the leg that writes to their side.
 type copyState struct {
-	After   string     `json:"after,omitempty"` // the last key of the source that has been dealt with; EncodeRow
-	Scanned bool       `json:"scanned,omitempty"`
-	Done    bool       `json:"done,omitempty"` // the whole copy
-	Counts  copyCounts `json:"counts"`
+	After   string `json:"after,omitempty"` // the last key of the source that has been dealt with; EncodeRow
+	Scanned bool   `json:"scanned,omitempty"`
+	// GoneTo is the last entry of the queue that was searched for rows that are gone; GoneDone says that all are.
+	GoneTo   int64      `json:"goneTo,omitempty"`
+	GoneDone bool       `json:"goneDone,omitempty"`
+	Done     bool       `json:"done,omitempty"` // the whole copy
+	Counts   copyCounts `json:"counts"`
 }
 
 // copyCounts counts rows of the source.

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -25,8 +26,8 @@ type change struct {
 }
 
 // newChange prepares a change for the target. Of a resend before is the key alone.
-func newChange(f *flow, name string, e entry, before, after store.Row) *change {
-	c := &change{flow: f, name: name, entry: e}
+func newChange(f *flow, e entry, before, after store.Row) *change {
+	c := &change{flow: f, name: e.Map, entry: e}
 	var bad *fault
 	if c.before, bad = f.translate(before); bad != nil {
 		c.before, c.fault = nil, bad
@@ -119,7 +120,7 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 		e.Kind = kindResend
 		e.Seen = ""
 	}
-	c := newChange(it.state.flow, it.state.name, e, before, after)
+	c := newChange(it.state.flow, e, before, after)
 	c.state, c.retry = it.state, it.retry != retryNone
 	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)
 	if it.kind != itemResend {
@@ -131,6 +132,9 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 
 // relearn rebuilds the echo book from what an earlier attempt has sent.
 func (s *Stream) relearn(it *item, known *lookup) {
+	if it.state == nil || it.position < it.state.Since {
+		return
+	}
 	switch it.kind {
 	case itemChange:
 	case itemEcho:
@@ -171,12 +175,13 @@ func (l *lookup) last(it *item) store.Position {
 }
 
 // has reports whether what was sent of the item's keys was known (seen) to whoever wrote the item. For an echo, what
-// has been forgotten counts as not known.
+// has been forgotten counts as not known: below the floor, and for a retry, the one writer whose stamps are older than
+// those of others before it, below what has been pruned.
 func (l *lookup) has(it *item, forgotten bool) bool {
 	last := l.last(it)
 	if forgotten {
 		last = max(last, it.state.Floor)
-		if it.seen < it.state.horizon && last == "" {
+		if last == "" && it.seen < it.state.Pruned && strings.HasPrefix(it.writer, writerRetry) {
 			return false
 		}
 	}

@@ -286,39 +286,6 @@ func (f *flushing) check(ctx context.Context, tx store.Tx, it *item) error {
 	return nil
 }
 
-// forgetSent drops what is kept of replayed changes once the other side has been seen to know them.
-func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
-	for _, name := range sortedKeys(f.modes) {
-		m := f.reader.maps[name]
-		if !f.backlog[name] || m == nil || f.queued[name] {
-			continue
-		}
-		if m.horizon != "" {
-			q := and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
-			if err := tx.Delete(ctx, q); err != nil {
-				return fmt.Errorf("forget replayed changes: %w", err)
-			}
-		}
-		if f.modes[name].Mode == modeQueue {
-			continue
-		}
-		left := 0
-		for _, table := range []string{store.SentTable, store.QueueTable} {
-			q := byMap(table, name)
-			q.Limit = 1
-			rows, err := tx.Select(ctx, q)
-			if err != nil {
-				return fmt.Errorf("read queue: %w", err)
-			}
-			left += len(rows)
-		}
-		if left == 0 {
-			delete(f.backlog, name)
-		}
-	}
-	return nil
-}
-
 // count takes over what a committed transaction has told.
 func (f *flushing) count(a *applier) {
 	for name, t := range a.tallies {

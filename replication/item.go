@@ -16,7 +16,7 @@ type item struct {
 	position store.Position
 	restart  store.Position // from where the log has to be read again to meet the item again
 	seen     store.Position // of a user's change: what its side had seen of the other. Of the others: the stamp of their transaction
-	writer   string         // of a note
+	writer   string         // of a note or an echo
 	seq      int64
 	retry    retryKind // of a resend: asked for by a person
 	atMs     int64
@@ -30,7 +30,6 @@ const (
 	itemResend                 // a request to send a row as it is
 	itemCheck                  // a row of a copy: did users change it meanwhile?
 	itemNote                   // a note of a copy was met
-	itemCut                    // what follows must not share a transaction with what came before
 	itemLost                   // the map's columns are gone or a TRUNCATE was met: the map has to stop
 )
 
@@ -77,9 +76,11 @@ func keyHash(key store.Row) uint64 {
 type mapState struct {
 	Run    int            `json:"run"`
 	Master int            `json:"master"`
-	Source string         `json:"source"`          // the map's mode on the source side, at this place of its log
-	Seen   store.Position `json:"seen,omitempty"`  // what the source has applied of the target's changes while Source is not live
-	Floor  store.Position `json:"floor,omitempty"` // echo entries up to here are forgotten
+	Since  store.Position `json:"since,omitempty"`  // where the run begins in the log of the source
+	Source string         `json:"source"`           // the map's mode on the source side, at this place of its log
+	Seen   store.Position `json:"seen,omitempty"`   // what the source has applied of the target's changes while Source is not live
+	Floor  store.Position `json:"floor,omitempty"`  // echo entries up to here are forgotten, known or not
+	Pruned store.Position `json:"pruned,omitempty"` // those up to here may be forgotten: the other side knew them
 
 	name    string
 	def     *Definition

@@ -9,14 +9,24 @@ import (
 
 // stretch is a part of the source that shares one pair of notes: rows read on both sides, waiting to be written.
 type stretch struct {
+	kind   stretchKind
 	rows   []copyRow
-	ended  bool // the table has no more rows
+	last   int64 // of stretchGone: the last entry of the queue that it looked at
+	ended  bool  // the table has no more rows
 	noted  bool
 	source note // in the source's log
 	target note
 	met    bool
 	far    map[string]bool // keys with a change in the source's queue; source's form
 }
+
+type stretchKind int
+
+const (
+	stretchScan  stretchKind = iota // rows of the table
+	stretchGone                     // keys of queued changes
+	stretchAgain                    // errors that a second try may settle
+)
 
 // note is a marker that the stream of that log has to meet before the rows may be judged by the queues.
 type note struct {
@@ -26,7 +36,8 @@ type note struct {
 
 // copyRow is one row of the source and what the target has at its key.
 type copyRow struct {
-	source store.Row // nil: the row is gone (of a second try)
+	source store.Row // nil: the row is gone
+	gone   store.Row // of stretchGone: the target's key
 	target store.Row // as the target has it; nil: absent
 	meant  store.Row // the source's, translated
 	key    string    // the source's
@@ -43,7 +54,7 @@ func (l *leg) step(ctx context.Context, c *Copy) (Outcome, error) {
 		return Moved, l.note(ctx, c)
 	case !l.window.met:
 		return l.meet(ctx, c)
-	case len(l.window.rows) > 0 || (l.window.ended && !l.state.Scanned):
+	case len(l.window.rows) > 0 || l.window.kind == stretchGone || (l.window.ended && !l.state.Scanned):
 		return Moved, l.write(ctx, c)
 	}
 	l.window = nil
@@ -55,6 +66,10 @@ func (l *leg) open(ctx context.Context, c *Copy) (Outcome, error) {
 	var err error
 	if !l.state.Scanned {
 		l.window, err = l.scan(ctx, c)
+		return Moved, err
+	}
+	if !l.flow.overwrites() && !l.state.GoneDone {
+		l.window, err = l.gone(ctx, c)
 		return Moved, err
 	}
 	if l.again == nil {
@@ -263,10 +278,14 @@ func (l *leg) write(ctx context.Context, c *Copy) error {
 	n := min(len(w.rows), l.writer.store.Limits().CopyRows)
 	part := w.rows[:n]
 	next := *l.state
-	if n > 0 && l.again == nil {
+	whole := n == len(w.rows)
+	switch {
+	case w.kind == stretchScan && n > 0:
 		next.After = store.EncodeRow(l.flow.source.KeyOf(part[n-1].source))
+	case w.kind == stretchGone && whole:
+		next.GoneTo, next.GoneDone = w.last, w.ended
 	}
-	next.Scanned = next.Scanned || (w.ended && n == len(w.rows))
+	next.Scanned = next.Scanned || (w.ended && whole)
 	batch := &copyBatch{leg: l, copy: c, rows: part}
 	err := batch.run(ctx, &next)
 	if isRowFault(err) {
@@ -278,6 +297,9 @@ func (l *leg) write(ctx context.Context, c *Copy) error {
 	}
 	*l.state = next
 	w.rows = w.rows[n:]
+	if w.kind == stretchGone && whole {
+		l.window = nil
+	}
 	if l.again != nil {
 		l.again.settled += batch.settled
 	}

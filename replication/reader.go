@@ -35,6 +35,7 @@ type bracket struct {
 	mapName  string
 	position store.Position // the begin row's: of the other side's log, for a stream
 	restart  store.Position
+	end      store.Position // of the end row
 	changes  []store.Change
 }
 
@@ -43,14 +44,51 @@ func newReader(e *Engine, from tablemap.Side) *reader {
 		seqs: make(map[string]int64), dirtySeqs: make(map[string]bool), echoes: newEchoBook(), pending: make(map[echoKey]struct{})}
 }
 
-// take reads a batch; items appear in r.out.
-func (r *reader) take(ctx context.Context, batch store.Batch) error {
-	for i := range batch.Changes {
-		if err := r.change(ctx, &batch.Changes[i]); err != nil {
-			return err
+// take reads changes; items appear in r.out. It stops early, before a change that must not be read until the items are
+// applied, and returns how many it has read.
+func (r *reader) take(ctx context.Context, changes []store.Change) (int, error) {
+	for i := range changes {
+		c := &changes[i]
+		if c.Ledger && c.Table == store.MarkerTable && c.After[2].S == store.MarkerEnd && r.mustApply() {
+			return i, nil
+		}
+		if err := r.change(ctx, c); err != nil {
+			return i, err
 		}
 	}
-	return nil
+	return len(changes), nil
+}
+
+// applied lets go of the items.
+func (r *reader) applied() {
+	r.out = nil
+	clear(r.pending)
+}
+
+// mustApply reports whether the items have to be applied before the open bracket is read: because it changes a map's
+// mode, or because a row of it touches a key of which a user's change is among the items. What follows such a row has
+// seen more than that change, so the two must not share a stamp.
+func (r *reader) mustApply() bool {
+	if r.open == nil || len(r.out) == 0 {
+		return false
+	}
+	for i := range r.open.changes {
+		c := &r.open.changes[i]
+		if c.Ledger {
+			if c.Table == store.ModeTable {
+				return true
+			}
+			continue
+		}
+		m := r.tables[c.Table]
+		if m == nil || !m.attached() || len(r.pending) == 0 {
+			continue
+		}
+		if it := (item{state: m, change: *c}); r.images(&it) && r.crosses(&it) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *reader) change(ctx context.Context, c *store.Change) error {
@@ -90,6 +128,7 @@ func (r *reader) marker(ctx context.Context, c *store.Change) error {
 	if err := r.sequence(b, c.Position); err != nil {
 		return err
 	}
+	b.end = c.Position
 	err = r.bracket(ctx, b, end)
 	r.read = c.Position
 	return err
@@ -114,7 +153,7 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 	past := b.restart < r.cursor // its effects on maps' states are known already
 	r.stamp(b, end, past)
 	if end.Note && !past {
-		r.out = append(r.out, item{kind: itemNote, writer: b.writer, seq: b.seq, position: r.lastOf(b), restart: b.restart})
+		r.out = append(r.out, item{kind: itemNote, writer: b.writer, seq: b.seq, position: b.end, restart: b.restart})
 	}
 	for i := range b.changes {
 		c := &b.changes[i]
@@ -123,7 +162,7 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 		case !c.Ledger:
 			r.own(c, b, end)
 		case c.Table == store.ModeTable && !past:
-			err = r.mode(ctx, modeOf(c.After))
+			err = r.mode(ctx, modeOf(c.After), c.Position)
 		case c.Table == store.ResendTable && !past:
 			err = r.resend(c, b, end)
 		case c.Table == store.EffectTable:
@@ -134,14 +173,6 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 		}
 	}
 	return nil
-}
-
-// lastOf is a position inside the bracket that orders its note after everything before it.
-func (r *reader) lastOf(b *bracket) store.Position {
-	if len(b.changes) > 0 {
-		return b.changes[len(b.changes)-1].Position
-	}
-	return b.restart
 }
 
 // stamp takes over what a bracket says about what each side has seen of the other.
@@ -165,7 +196,7 @@ func (r *reader) stamp(b *bracket, end body, past bool) {
 }
 
 // mode follows a map's mode on this side.
-func (r *reader) mode(ctx context.Context, row mode) error {
+func (r *reader) mode(ctx context.Context, row mode, at store.Position) error {
 	m := r.maps[row.Map]
 	if m == nil {
 		m = &mapState{name: row.Map}
@@ -175,7 +206,7 @@ func (r *reader) mode(ctx context.Context, row mode) error {
 		m.Seen = r.seenStream
 	}
 	if row.Run != m.Run {
-		m.Seen, m.Floor, m.horizon = "", "", ""
+		m.Since, m.Seen, m.Floor, m.Pruned, m.horizon = at, "", "", "", ""
 		r.echoes.forget(row.Map)
 	}
 	fresh := row.Run != m.Run || m.def == nil
@@ -276,7 +307,7 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 	if m == nil || !m.attached() {
 		return
 	}
-	it := item{kind: itemEcho, state: m, change: *c, position: c.Position, restart: b.restart, atMs: c.AtMs}
+	it := item{kind: itemEcho, state: m, change: *c, position: c.Position, restart: b.restart, atMs: c.AtMs, writer: b.writer}
 	if !r.images(&it) {
 		return
 	}
@@ -292,16 +323,12 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 	case strings.HasPrefix(b.writer, writerInitial):
 		it.kind, it.seen = itemCheck, end.Noted
 	default:
-		if !r.crosses(&it) {
-			return
-		}
-		it.kind = itemCut
+		return
 	}
 	r.out = append(r.out, it)
 }
 
-// crosses reports whether a row of ours touches a key of which a user's change is waiting to be applied: what follows
-// has seen more than that change, so the two must not share a stamp.
+// crosses reports whether a row of ours touches a key of which a user's change is waiting to be applied.
 func (r *reader) crosses(it *item) bool {
 	for _, k := range it.keys() {
 		if _, ok := r.pending[echoKey{it.state.name, k}]; ok {

@@ -248,7 +248,7 @@ func changeOf(f *flow, e entry) (*change, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newChange(f, e.Map, e, before, after)
+	c := newChange(f, e, before, after)
 	c.insert = e.Kind == kindChange && before == nil
 	if before == nil && after == nil { // a resend of an absent row: the key is all there is
 		if c.key, err = store.DecodeRow(e.Key); err != nil {

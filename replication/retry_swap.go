@@ -194,8 +194,14 @@ func (r *swapRetry) changeOf(c chain) (*change, error) {
 	}
 	e := c.last().entry
 	e.Before, e.NewKey = c[0].Before, ""
-	one := newChange(r.flow, e.Map, e, before, after)
-	one.retry, one.insert = true, c[0].Kind == kindChange && before == nil
+	one := newChange(r.flow, e, before, after)
+	one.retry, one.insert = true, c[0].Kind == kindChange && before == nil && after != nil
+	if one.key == nil { // the row came and went meanwhile: the other side must not have one either
+		if one.key, err = store.DecodeRow(c.last().Key); err != nil {
+			return nil, fmt.Errorf("read held change: %w", err)
+		}
+		one.entry.Key = c.last().Key
+	}
 	for _, h := range c {
 		one.ids = append(one.ids, h.ID)
 		one.held = append(one.held, h.Key)

@@ -29,6 +29,7 @@ type Stream struct {
 	writer *writer
 	log    store.Log
 	reader *reader
+	unread []store.Change // of the last batch
 
 	reached     store.Position // everything up to here is applied, or concerns nobody
 	confirmed   store.Position
@@ -128,7 +129,7 @@ func (s *Stream) Step(ctx context.Context) (Outcome, error) {
 }
 
 func (s *Stream) step(ctx context.Context) (Outcome, error) {
-	if len(s.reader.out) == 0 {
+	if len(s.unread) == 0 {
 		batch, err := s.log.Next(ctx, readLimit)
 		if err != nil {
 			return Moved, fmt.Errorf("read log: %w", err)
@@ -136,41 +137,24 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 		if len(batch.Changes) == 0 {
 			return Idle, s.idle(ctx)
 		}
-		s.unconfirmed += len(batch.Changes)
-		s.unpersisted += len(batch.Changes)
-		if err := s.reader.take(ctx, batch); err != nil {
-			return Moved, err
-		}
+		s.unread = batch.Changes
 	}
-	unit, reached := s.cut()
-	if err := s.flush(ctx, unit, reached); err != nil {
+	n, err := s.reader.take(ctx, s.unread)
+	if err != nil {
 		return Moved, err
 	}
-	s.reader.out = s.reader.out[len(unit):]
-	s.reached = max(s.reached, reached)
-	if len(s.reader.out) == 0 {
-		s.reader.out = nil
-		clear(s.reader.pending)
+	s.unread = s.unread[n:]
+	s.unconfirmed += n
+	s.unpersisted += n
+	if err := s.flush(ctx, s.reader.out, s.reader.read); err != nil {
+		return Moved, err
 	}
+	s.reader.applied()
+	s.reached = max(s.reached, s.reader.read)
 	if s.unconfirmed >= confirmEvery {
 		return Moved, s.confirm(ctx)
 	}
 	return Moved, nil
-}
-
-// cut takes the items that may share a transaction, and where the cursor stands after them.
-func (s *Stream) cut() ([]item, store.Position) {
-	out := s.reader.out
-	for len(out) > 0 && out[0].kind == itemCut {
-		out = out[1:]
-	}
-	s.reader.out = out
-	for i := range out {
-		if out[i].kind == itemCut {
-			return out[:i], out[i].restart
-		}
-	}
-	return out, s.reader.read
 }
 
 // Wait returns when there may be something to do, or ctx ends.
@@ -204,16 +188,25 @@ func (s *Stream) idle(ctx context.Context) error {
 // persist writes the cursor without any change, so that a long stretch of echoes need not be read again.
 func (s *Stream) persist(ctx context.Context) error {
 	m := marker{position: s.reached}
-	return s.writer.do(ctx, m, func(tx store.Tx) (body, error) {
+	err := s.writer.do(ctx, m, func(tx store.Tx) (body, error) {
 		return s.end(ctx, tx, nil)
 	})
+	if err != nil {
+		return err
+	}
+	s.committed()
+	return nil
 }
 
 // confirm lets go of the log up to what is durable on the target and no longer needed to judge echoes.
 func (s *Stream) confirm(ctx context.Context) error {
 	now := s.engine.nowMs()
 	s.unconfirmed, s.confirmedMs = 0, now
-	s.prune(now)
+	if s.prune(now) {
+		if err := s.persist(ctx); err != nil {
+			return err
+		}
+	}
 	upTo := s.writer.cursor.Position
 	if limit, ok := s.reader.echoes.limit(); ok && limit < upTo {
 		upTo = limit
@@ -228,16 +221,26 @@ func (s *Stream) confirm(ctx context.Context) error {
 	return nil
 }
 
-func (s *Stream) prune(nowMs int64) {
+// prune shortens the echo book; true when what it has forgotten has to be written down before the log is confirmed.
+func (s *Stream) prune(nowMs int64) bool {
+	forgot := false
 	s.reader.echoes.prune(nowMs,
 		func(e echoEntry) bool {
 			m := s.reader.maps[e.mapName]
-			return m == nil || e.position <= m.horizon
+			if m == nil {
+				return true
+			}
+			if e.position > m.horizon {
+				return false
+			}
+			m.Pruned, m.dirty, forgot = max(m.Pruned, e.position), true, true
+			return true
 		},
 		func(e echoEntry) {
 			m := s.reader.maps[e.mapName]
-			m.Floor, m.dirty = e.position, true
+			m.Floor, m.dirty, forgot = e.position, true, true
 		})
+	return forgot
 }
 
 // end writes what the stream has to remember and returns the body of the end row.

@@ -48,7 +48,8 @@ type Store interface {
 	// Open follows the log from the last confirmed position on. The cursor is what the caller has durably applied
 	// elsewhere: if changes after it have been lost to the log (purged, slot re-created, restored from a backup, a
 	// capture trigger gone) it returns a *GapError, never a log with a hole. Changes up to the cursor that are still
-	// in the log come first. Only one Log of a store delivers at a time; opening a second ends the first.
+	// in the log come first. Only one Log of a store delivers at a time; opening a second ends the
+	// first, whose methods return ErrFenced from then on.
 	Open(ctx context.Context, cursor Position) (Log, error)
 
 	// Limits returns what the engine must respect when it writes here.

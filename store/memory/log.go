@@ -2,7 +2,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -129,7 +128,7 @@ func (d *Database) faults() error {
 
 func (l *Log) usable() error {
 	if l.closed {
-		return errors.New("the log is closed, or another reader has taken over")
+		return fmt.Errorf("the log is closed, or another reader has taken over: %w", store.ErrFenced)
 	}
 	return l.alive()
 }

@@ -1,0 +1,58 @@
+package replication
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// forgetSent drops what is kept of replayed changes once the other side has been seen to know them.
+func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
+	for _, name := range sortedKeys(f.modes) {
+		m := f.reader.maps[name]
+		if !f.backlog[name] || m == nil || f.queued[name] {
+			continue
+		}
+		if err := f.forgetKnown(ctx, tx, name, m); err != nil {
+			return err
+		}
+		if f.modes[name].Mode == modeQueue {
+			continue
+		}
+		left := 0
+		for _, table := range []string{store.SentTable, store.QueueTable} {
+			q := byMap(table, name)
+			q.Limit = 1
+			rows, err := tx.Select(ctx, q)
+			if err != nil {
+				return fmt.Errorf("read queue: %w", err)
+			}
+			left += len(rows)
+		}
+		if left == 0 {
+			delete(f.backlog, name)
+		}
+	}
+	return nil
+}
+
+// forgetKnown drops what is kept of a map's replayed changes up to its horizon.
+func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m *mapState) error {
+	if m.horizon == "" {
+		return nil
+	}
+	q := and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
+	n, err := tx.Count(ctx, q)
+	if err != nil {
+		return fmt.Errorf("read replayed changes: %w", err)
+	}
+	if n == 0 {
+		return nil
+	}
+	m.Pruned, m.dirty = max(m.Pruned, m.horizon), true
+	if err := tx.Delete(ctx, q); err != nil {
+		return fmt.Errorf("forget replayed changes: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+package replication_test
+
+import (
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// controller does for one map what its workflow does.
+type controller struct {
+	*world
+	def     tablemap.Map
+	want    want
+	state   state
+	run     int
+	copying *replication.Copy
+	replays []*replication.Replay
+}
+
+type want int
+
+const (
+	wantLive want = iota
+	wantPaused
+	wantOff
+)
+
+type state int
+
+const (
+	isOff state = iota
+	isCopying
+	isReplaying
+	isLive
+	isPausing
+	isPaused
+	isStopping
+)
+
+// forget loses what a worker keeps in memory.
+func (c *controller) forget() { c.copying, c.replays = nil, nil }
+
+// step does the next piece of what is wanted.
+func (c *controller) step() (replication.Outcome, error) {
+	c.wish()
+	switch c.state {
+	case isOff:
+		return c.begin()
+	case isCopying:
+		return c.copy()
+	case isReplaying:
+		return c.replay()
+	case isLive:
+		return c.leave()
+	case isPausing:
+		return c.finish(c.engine.Pause(c.ctx, c.def.Name), isPaused)
+	case isStopping:
+		return c.finish(c.engine.Stop(c.ctx, c.def.Name), isOff)
+	case isPaused:
+		if c.want == wantLive {
+			c.state = isReplaying
+			return replication.Moved, nil
+		}
+	}
+	return replication.Idle, nil
+}
+
+// wish changes a person's mind now and then.
+func (c *controller) wish() {
+	if c.ending || c.rand.IntN(25) != 0 {
+		return
+	}
+	switch c.state {
+	case isLive:
+		c.want = wantPaused
+		if c.stops && c.rand.IntN(2) == 0 {
+			c.want = wantOff
+		}
+	case isPaused, isOff:
+		c.want = wantLive
+	}
+}
+
+func (c *controller) begin() (replication.Outcome, error) {
+	if c.want != wantLive {
+		return replication.Idle, nil
+	}
+	_, err := c.engine.Attach(c.ctx, tablemap.AttachRequest{
+		MapRun: tablemap.MapRun{Link: "sim", Map: c.def.Name, Run: c.run + 1}, Definition: c.def, Master: c.master})
+	if err != nil {
+		return replication.Moved, mendable(err)
+	}
+	c.run++
+	c.state = isReplaying
+	if c.withSync || c.run > 1 {
+		c.state = isCopying
+	}
+	return replication.Moved, nil
+}
+
+func (c *controller) copy() (replication.Outcome, error) {
+	var err error
+	if c.copying == nil {
+		if c.copying, err = c.engine.NewCopy(c.ctx, c.def.Name, c.run); err != nil {
+			c.copying = nil
+		}
+		return replication.Moved, mendable(err)
+	}
+	outcome, err := c.copying.Step(c.ctx)
+	if err != nil {
+		c.copying = nil
+		return replication.Moved, mendable(err)
+	}
+	if outcome != replication.Done {
+		return outcome, nil
+	}
+	failed := c.copying.Result().Failed
+	c.copying = nil
+	if failed > 0 && !c.ending {
+		return replication.Moved, nil // a rerun: what failed may go now
+	}
+	c.state = isReplaying
+	return replication.Moved, nil
+}
+
+func (c *controller) replay() (replication.Outcome, error) {
+	if c.replays == nil {
+		for _, from := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+			r, err := c.engine.NewReplay(c.ctx, c.def.Name, from)
+			if err != nil {
+				c.replays = nil
+				return replication.Moved, mendable(err)
+			}
+			c.replays = append(c.replays, r)
+		}
+	}
+	i := c.rand.IntN(len(c.replays))
+	outcome, err := c.replays[i].Step(c.ctx)
+	if err != nil {
+		c.replays = nil
+		return replication.Moved, mendable(err)
+	}
+	if outcome == replication.Done {
+		if c.replays = append(c.replays[:i:i], c.replays[i+1:]...); len(c.replays) == 0 {
+			c.replays, c.state = nil, isLive
+		}
+	}
+	return replication.Moved, nil
+}
+
+// leave goes out of live writes when a person or an alarm says so.
+func (c *controller) leave() (replication.Outcome, error) {
+	live, err := c.engine.Live(c.ctx)
+	if err != nil {
+		return replication.Moved, mendable(err)
+	}
+	switch alarm := live[c.def.Name].Alarm; alarm.Kind {
+	case tablemap.AlarmNone:
+	case tablemap.AlarmBreaker:
+		c.state = isPausing
+		return replication.Moved, nil
+	default:
+		return replication.Moved, fmt.Errorf("map %s: alarm %s: %s", c.def.Name, alarm.Kind, alarm.Message)
+	}
+	switch c.want {
+	case wantPaused:
+		c.state = isPausing
+	case wantOff:
+		c.state = isStopping
+	default:
+		return replication.Idle, nil
+	}
+	return replication.Moved, nil
+}
+
+func (c *controller) finish(err error, next state) (replication.Outcome, error) {
+	if err == nil {
+		c.state = next
+	}
+	return replication.Moved, mendable(err)
+}

@@ -1,0 +1,261 @@
+package replication_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/memory"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// TestSimulation drives the real engine on two databases in memory through seeded interleavings of users, streams,
+// commands and crashes. Users' writes happen between the engine's steps and inside them, at every call of a store. It
+// proves for each seed: when the writing ends the engine comes to rest (no storm of conflicts), both sides are equal
+// but for rows that are named as held, every row is one that a user wrote, and a key that only one side writes is never
+// changed there by us, and takes its values on the other side in the order in which they were written.
+//
+// SEED and N choose other seeds (make simulate); a failing one prints the command that runs it alone.
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	first, n := number(t, "SEED", 1), number(t, "N", 3000)
+	const share = 250
+	for start := first; start < first+n; start += share {
+		t.Run(fmt.Sprintf("from %d", start), func(t *testing.T) {
+			t.Parallel()
+			for seed := start; seed < min(start+share, first+n); seed++ {
+				if err := simulate(seed); err != nil {
+					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1", seed, err, seed)
+				}
+			}
+		})
+	}
+}
+
+func number(t *testing.T, name string, usual int) int {
+	text := os.Getenv(name)
+	if text == "" {
+		return usual
+	}
+	n, err := strconv.Atoi(text)
+	require.NoError(t, err, name)
+	return n
+}
+
+// plan is what a seed decides before anything happens.
+type plan struct {
+	master   tablemap.Side
+	withSync bool // pre-existing rows, and an initial write; without: both sides begin empty
+	stops    bool // maps are stopped and run again
+	crashes  bool
+	oneWay   bool // column n flows from left to right only
+	unique   bool // column u is unique on both sides
+	tree     bool // a second map, whose rows the first refers to
+	steps    int
+}
+
+func draw(r *rand.Rand) plan {
+	flip := func() bool { return r.IntN(2) == 0 }
+	return plan{master: tablemap.Side(r.IntN(2)), withSync: flip(), stops: r.IntN(4) == 0, crashes: flip(),
+		oneWay: r.IntN(4) == 0, unique: r.IntN(3) == 0, tree: r.IntN(3) == 0, steps: 100 + r.IntN(400)}
+}
+
+// world is one simulation.
+type world struct {
+	plan
+	rand    *rand.Rand
+	ctx     context.Context
+	nowMs   int64
+	dbs     [2]*memory.Database
+	engine  *replication.Engine
+	streams [2]*replication.Stream
+	maps    []*controller
+	users   *users
+	story   *story
+	hooked  bool // inside a hook: hooks do not nest
+	ending  bool // the writing has ended
+	broken  error
+}
+
+func simulate(seed int) error {
+	r := rand.New(rand.NewPCG(uint64(seed), 7))
+	w := &world{plan: draw(r), rand: r, ctx: context.Background(), nowMs: 1_000_000}
+	if err := w.build(); err != nil {
+		return err
+	}
+	w.users.begin(w)
+	for range w.steps {
+		if err := w.step(); err != nil {
+			return err
+		}
+	}
+	w.ending = true
+	for _, c := range w.maps {
+		c.want = wantLive
+	}
+	if err := w.settle(); err != nil {
+		return err
+	}
+	return w.check()
+}
+
+// build makes the databases and the maps.
+func (w *world) build() error {
+	w.users, w.story = newUsers(w), newStory()
+	for side := range w.dbs {
+		w.dbs[side] = memory.New(memory.Options{OnCall: func(op string) error { return w.hook(tablemap.Side(side), op) },
+			Clock: func() int64 { return w.nowMs }, CopyRows: 3})
+		if err := w.dbs[side].Create(tables(w.plan, tablemap.Side(side))...); err != nil {
+			return err
+		}
+	}
+	link := tablemap.Link{Name: "sim", Sides: [2]string{"left", "right"}, Master: w.master, Maps: mapsOf(w.plan)}
+	w.engine = &replication.Engine{Link: link, Stores: [2]store.Store{w.dbs[0].Store(), w.dbs[1].Store()},
+		Now: func() time.Time { return time.UnixMilli(w.nowMs) }}
+	for _, m := range link.Maps {
+		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})
+	}
+	return nil
+}
+
+// hook is called inside the engine's steps, at every call of a store.
+func (w *world) hook(side tablemap.Side, op string) error {
+	if w.hooked {
+		return nil
+	}
+	w.hooked = true
+	defer func() { w.hooked = false }()
+	if op == "committed" || op == "fenced" {
+		w.story.commit(w, side)
+	}
+	if op == "committed" && w.broken == nil {
+		w.broken = w.users.observe(w, side)
+	}
+	if w.ending {
+		return nil
+	}
+	if w.rand.IntN(12) == 0 {
+		w.users.act(w, tablemap.Side(w.rand.IntN(2)))
+	}
+	if w.crashes && w.rand.IntN(400) == 0 {
+		return store.Transient(errors.New("the connection is lost"))
+	}
+	return nil
+}
+
+// step lets someone do something.
+func (w *world) step() error {
+	w.nowMs += int64(w.rand.IntN(20))
+	switch n := w.rand.IntN(100); {
+	case n < 30:
+		w.users.act(w, tablemap.Side(w.rand.IntN(2)))
+	case n < 65:
+		_, err := w.stream(tablemap.Side(w.rand.IntN(2)))
+		return w.first(err)
+	case n < 97:
+		_, err := w.maps[w.rand.IntN(len(w.maps))].step()
+		return w.first(err)
+	case w.crashes:
+		w.crash()
+	}
+	return w.broken
+}
+
+func (w *world) first(err error) error {
+	if w.broken != nil {
+		return w.broken
+	}
+	return err
+}
+
+// crash ends what is open on one database, or everything that the worker keeps in memory.
+func (w *world) crash() {
+	if n := w.rand.IntN(3); n < 2 {
+		w.dbs[n].Crash()
+		return
+	}
+	w.streams = [2]*replication.Stream{}
+	for _, c := range w.maps {
+		c.forget()
+	}
+}
+
+// stream lets one direction do one step. After an error that another attempt may mend there will be another attempt.
+func (w *world) stream(from tablemap.Side) (replication.Outcome, error) {
+	var err error
+	outcome := replication.Moved
+	if w.streams[from] == nil {
+		attached, err := w.engine.Attached(w.ctx)
+		if err != nil || len(attached) == 0 {
+			return replication.Idle, mendable(err)
+		}
+		w.streams[from], err = w.engine.NewStream(w.ctx, from)
+		if err != nil {
+			w.streams[from] = nil
+		}
+		return replication.Moved, mendable(err)
+	}
+	if w.crashes && w.rand.IntN(60) == 0 { // a second attempt begins while the first still runs
+		stale := w.streams[from]
+		if w.streams[from], err = w.engine.NewStream(w.ctx, from); err != nil {
+			w.streams[from] = nil
+			return outcome, mendable(err)
+		}
+		if _, err := stale.Step(w.ctx); err != nil && !errors.Is(err, store.ErrFenced) {
+			return outcome, mendable(err)
+		}
+		return outcome, nil
+	}
+	if outcome, err = w.streams[from].Step(w.ctx); err != nil {
+		w.streams[from] = nil
+	}
+	return outcome, mendable(err)
+}
+
+// mendable swallows the errors after which a worker begins another attempt.
+func mendable(err error) error {
+	if errors.Is(err, store.ErrTransient) || errors.Is(err, store.ErrFenced) {
+		return nil
+	}
+	return err
+}
+
+// settle runs everything until nothing moves any more.
+func (w *world) settle() error {
+	quiet := 0
+	for range 20_000 {
+		w.nowMs += 5
+		moved := false
+		for side := range w.dbs {
+			outcome, err := w.stream(tablemap.Side(side))
+			if err := w.first(err); err != nil {
+				return err
+			}
+			moved = moved || outcome == replication.Moved
+		}
+		for _, c := range w.maps {
+			outcome, err := c.step()
+			if err := w.first(err); err != nil {
+				return err
+			}
+			moved = moved || outcome == replication.Moved
+		}
+		if quiet++; moved {
+			quiet = 0
+		}
+		if quiet > 3 {
+			w.story.end(w)
+			return nil
+		}
+	}
+	return errors.New("does not come to rest")
+}

@@ -1,0 +1,254 @@
+package replication_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/memory"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+func number64() store.Type { return store.Type{Name: "integer", Kind: store.Integer, Strict: true} }
+func words() store.Type    { return store.Type{Name: "text", Kind: store.Text, Strict: true} }
+
+// names are those of tables and columns on each side: nothing is called the same.
+type names struct{ rows, groups, k, v, n, u, g string }
+
+func namesOf(side tablemap.Side) names {
+	if side == tablemap.Left {
+		return names{"cust", "grp", "k", "v", "n", "u", "g"}
+	}
+	return names{"account", "msgroup", "key", "val", "num", "uni", "grp"}
+}
+
+func tables(p plan, side tablemap.Side) []memory.Table {
+	n := namesOf(side)
+	rows := memory.Table{Name: n.rows, Key: []string{n.k}, Columns: []memory.Column{{Name: n.k, Type: words(), NotNull: true},
+		{Name: n.v, Type: words()}, {Name: n.n, Type: number64()}, {Name: n.u, Type: words()}, {Name: n.g, Type: words()}}}
+	if p.unique {
+		rows.Unique = [][]string{{n.u}}
+	}
+	if !p.tree {
+		return []memory.Table{rows}
+	}
+	rows.ForeignKeys = []memory.ForeignKey{{Columns: []string{n.g}, Table: n.groups, References: []string{n.k}}}
+	groups := memory.Table{Name: n.groups, Key: []string{n.k}, Columns: []memory.Column{
+		{Name: n.k, Type: words(), NotNull: true}, {Name: n.v, Type: words()}}}
+	return []memory.Table{groups, rows}
+}
+
+func mapsOf(p plan) []tablemap.Map {
+	l, r := namesOf(tablemap.Left), namesOf(tablemap.Right)
+	pair := func(a, b string) tablemap.Column { return tablemap.Column{Names: [2]string{a, b}} }
+	num := pair(l.n, r.n)
+	if p.oneWay {
+		num.Direction = tablemap.LeftToRight
+	}
+	rows := tablemap.Map{Name: "rows", Tables: [2]string{l.rows, r.rows}, Key: []tablemap.Column{pair(l.k, r.k)},
+		Columns: []tablemap.Column{pair(l.v, r.v), num, pair(l.u, r.u), pair(l.g, r.g)}}
+	if !p.tree {
+		return []tablemap.Map{rows}
+	}
+	groups := tablemap.Map{Name: "groups", Tables: [2]string{l.groups, r.groups}, Key: []tablemap.Column{pair(l.k, r.k)},
+		Columns: []tablemap.Column{pair(l.v, r.v)}}
+	return []tablemap.Map{groups, rows}
+}
+
+// users write on both sides and remember what they wrote.
+type users struct {
+	count   int
+	written map[string]bool        // rows as users left them, all columns
+	mine    [2]map[string]string   // keys that only this side writes: their rows
+	story   [2]map[string][]string // the rows that such a key has had, in order
+	told    [2]map[string]int      // how far the other side has come in it
+}
+
+func newUsers(w *world) *users {
+	u := &users{written: make(map[string]bool)}
+	for side := range u.mine {
+		u.mine[side], u.story[side], u.told[side] = make(map[string]string), make(map[string][]string), make(map[string]int)
+	}
+	return u
+}
+
+// solo reports whether what is known of keys with one writer must hold: not where rows come back from a stopped map,
+// and not where constraints between keys hold changes up.
+func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree }
+
+// begin writes rows that are there before the first run.
+func (u *users) begin(w *world) {
+	if !w.withSync {
+		return
+	}
+	w.hooked = true
+	for range 10 {
+		u.act(w, tablemap.Side(w.rand.IntN(2)))
+	}
+	w.hooked = false
+}
+
+// act makes one transaction of a user. What a constraint or another transaction refuses is not done.
+func (u *users) act(w *world, side tablemap.Side) {
+	was := w.hooked
+	w.hooked = true
+	defer func() { w.hooked = was }()
+	var notes []func()
+	err := w.dbs[side].Exec(func(tx *memory.User) error {
+		for range 1 + w.rand.IntN(2)*w.rand.IntN(3) {
+			note, err := u.write(w, side, tx)
+			if err != nil {
+				return err
+			}
+			notes = append(notes, note)
+		}
+		return nil
+	})
+	if err == nil {
+		for _, note := range notes {
+			note()
+		}
+	}
+}
+
+func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), error) {
+	n := namesOf(side)
+	if w.tree && w.rand.IntN(3) == 0 {
+		return u.writeGroup(w, n, tx)
+	}
+	key := fmt.Sprintf("c%d", w.rand.IntN(3))
+	owned := w.rand.IntN(3) == 0
+	if owned {
+		key = fmt.Sprintf("%s%d", [2]string{"l", "r"}[side], w.rand.IntN(2))
+	}
+	where := memory.Values{n.k: store.Str(key)}
+	if err := u.change(w, n, tx, where); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Get(n.rows, where)
+	if err != nil {
+		return nil, err
+	}
+	row := show(rows)
+	return func() {
+		w.story.tell("user on %d: %s = %q", side, key, row)
+		u.written[row] = true
+		if owned {
+			u.mine[side][key] = row
+			u.story[side][key] = append(u.story[side][key], row)
+		}
+	}, nil
+}
+
+func (u *users) change(w *world, n names, tx *memory.User, where memory.Values) error {
+	u.count++
+	set := memory.Values{n.v: store.Str(fmt.Sprintf("v%d", u.count)), n.n: store.Int(int64(u.count)),
+		n.u: store.Str(fmt.Sprintf("u%d", w.rand.IntN(6)))}
+	if !w.unique {
+		set[n.u] = store.Str("u")
+	}
+	if w.tree && w.rand.IntN(4) > 0 {
+		set[n.g] = store.Str(fmt.Sprintf("g%d", w.rand.IntN(2)))
+	}
+	if w.rand.IntN(4) == 0 {
+		_, err := tx.Delete(n.rows, where)
+		return err
+	}
+	changed, err := tx.Update(n.rows, where, set)
+	if err != nil || changed > 0 {
+		return err
+	}
+	set[n.k] = where[n.k]
+	return tx.Insert(n.rows, set)
+}
+
+func (u *users) writeGroup(w *world, n names, tx *memory.User) (func(), error) {
+	u.count++
+	where := memory.Values{n.k: store.Str(fmt.Sprintf("g%d", w.rand.IntN(2)))}
+	if w.rand.IntN(5) == 0 {
+		_, err := tx.Delete(n.groups, where)
+		return func() {}, err
+	}
+	set := memory.Values{n.v: store.Str(fmt.Sprintf("v%d", u.count))}
+	changed, err := tx.Update(n.groups, where, set)
+	if err == nil && changed == 0 {
+		set[n.k] = where[n.k]
+		err = tx.Insert(n.groups, set)
+	}
+	return func() {}, err
+}
+
+func show(rows []store.Row) string {
+	if len(rows) == 0 {
+		return ""
+	}
+	cells := make([]string, len(rows[0]))
+	for i, v := range rows[0] {
+		cells[i] = v.S
+	}
+	return strings.Join(cells, "|")
+}
+
+// observe looks at a side after a commit of ours.
+func (u *users) observe(w *world, side tablemap.Side) error {
+	if !w.solo() {
+		return nil
+	}
+	now := w.rows(side)
+	for _, key := range sortedKeys(u.mine[side]) {
+		got, want := now[key], u.mine[side][key]
+		if w.oneWay {
+			got, want = withoutNumber(got), withoutNumber(want)
+		}
+		if got != want {
+			return fmt.Errorf("%s: only this side writes key %s, yet %q became %q", w.engine.Link.Sides[side], key, want, got)
+		}
+	}
+	other := side.Other()
+	for _, key := range sortedKeys(u.story[other]) {
+		if err := u.follow(w, other, key, now[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow checks that the row of a key with one writer is the one it had last on the other side, or a later one.
+func (u *users) follow(w *world, owner tablemap.Side, key, got string) error {
+	story, at := u.story[owner][key], u.told[owner][key]
+	if w.oneWay {
+		got = withoutNumber(got)
+	}
+	if at == 0 && got == "" {
+		return nil
+	}
+	for i := max(0, at-1); i < len(story); i++ {
+		want := story[i]
+		if w.oneWay {
+			want = withoutNumber(want)
+		}
+		if want == got {
+			u.told[owner][key] = i + 1
+			return nil
+		}
+	}
+	return fmt.Errorf("key %s of %s: %q on the other side is out of order after %d of %q", key, w.engine.Link.Sides[owner], got, at, story)
+}
+
+// withoutNumber leaves out the column that flows one way.
+func withoutNumber(row string) string {
+	cells := strings.Split(row, "|")
+	if len(cells) < 3 {
+		return row
+	}
+	cells[2] = ""
+	return strings.Join(cells, "|")
+}
+
+func (w *world) rows(side tablemap.Side) map[string]string {
+	out := make(map[string]string)
+	for _, row := range w.dbs[side].Rows(namesOf(side).rows) {
+		out[row[0].S] = show([]store.Row{row})
+	}
+	return out
+}
