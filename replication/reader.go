@@ -163,7 +163,7 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 			r.own(c, b, end)
 		case c.Table == store.ModeTable && !past:
 			err = r.mode(ctx, modeOf(c.After), c.Position)
-		case c.Table == store.ResendTable && !past:
+		case c.Table == store.ResendTable:
 			err = r.resend(c, b, end)
 		case c.Table == store.EffectTable:
 			err = r.effect(c, b)
