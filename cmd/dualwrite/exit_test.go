@@ -45,7 +45,10 @@ func TestExitCodes(t *testing.T) {
 		{"ports", "up --port 1 --ui-port 1", nil, exitUsage, "usage", "two ports"},
 		{"log level", "worker --log-level loud", nil, exitUsage, "usage", "loud"},
 		{"config", "list", badConfig, exitUsage, "config", "line 3"},
-		{"no config", "list", noConfig, exitUsage, "config", "no such file"},
+		{"no config", "list --config nowhere.yaml", realConfig(""), exitUsage, "config", "there is no config file nowhere.yaml"},
+		{"empty config", "list", realConfig("\n"), exitUsage, "config", "dualwrite.yaml"},
+		{"database that is not supported", "check", realConfig(supported("postgres://u:hunter2@h/db")), exitUsage, "config", "not supported yet"},
+		{"database that is not there", "check", realConfig(supported("sqlite:nothere.db")), exitError, "database_unavailable", "does not exist"},
 		{"temporal down", "list", temporalDown, exitError, "temporal_unavailable", "dualwrite up"},
 		{"databases down", "errors customers", databasesDown, exitError, "database_unavailable", "no route"},
 		{"not allowed", "run customers", refusedWith(starter.CodeNotAllowed), exitRefused, "not_allowed", "allowed: pause"},
@@ -108,8 +111,57 @@ func badConfig(b *bundle) {
 	b.program.reach.config = func(string) (*config.File, error) { return nil, errors.New("dualwrite.yaml line 3: unknown key") }
 }
 
-func noConfig(b *bundle) {
-	b.program.reach.config = func(string) (*config.File, error) { return nil, errors.New("open dualwrite.yaml: no such file") }
+// realConfig has the config read from a file with the text given, and databases opened as they really are; "": from
+// where the command line says.
+func realConfig(text string) func(*bundle) {
+	return func(b *bundle) {
+		b.program.reach.engine = openLedgers
+		b.program.reach.config = func(path string) (*config.File, error) {
+			if text == "" {
+				return config.Load(path)
+			}
+			return config.Parse(path, text, func(string) (string, bool) { return "", false })
+		}
+	}
+}
+
+func supported(url string) string {
+	return "link: contoso\nsides:\n  finops: " + url + "\n  dataverse: sqlite:other.db\nmaps:\n  currencies: {}\n"
+}
+
+func TestEveryProblemOfAConfigIsShown(t *testing.T) {
+	t.Parallel()
+	const text = "link: A B\nsides:\n  finops: sqlite:a.db\n  dataverse: sqlite:b.db\nmaps:\n  currencies: {tabels: {}}\n  x: {relatd: []}\n"
+	for format, want := range map[string]int{"table": 2, "json": 1} {
+		b := setup(t)
+		realConfig(text)(b)
+		if exit := b.run(t, "list -o "+format); exit != exitUsage {
+			t.Errorf("exit %d: %s", exit, b.err)
+		}
+		if n := strings.Count(b.err.String(), "error: ") + strings.Count(b.err.String(), `"error":`); n != want {
+			t.Errorf("%d errors: %s", n, b.err)
+		}
+		for _, says := range []string{"dualwrite.yaml line 6", "tabels", "dualwrite.yaml line 7", "relatd"} {
+			if !strings.Contains(b.err.String(), says) {
+				t.Errorf("nothing of %q: %s", says, b.err)
+			}
+		}
+	}
+}
+
+// The password of a database reaches no output, whatever is wrong.
+func TestPasswordsAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"postgres://u:hunter2@h/db", "postgres://u:hunter2@h:port/db", "hunter2:hunter2", "sqlite://u:hunter2@h/x.db", "hunter2://x"} {
+		for _, line := range []string{"check", "list", "check -o json"} {
+			b := setup(t)
+			realConfig(supported(url))(b)
+			b.run(t, line)
+			if strings.Contains(b.out.String()+b.err.String(), "hunter2") {
+				t.Errorf("%s: %s%s", url, b.out, b.err)
+			}
+		}
+	}
 }
 
 func temporalDown(b *bundle) {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -28,6 +26,3 @@ func (p *program) newLogger(level string) (*zap.Logger, error) {
 	}
 	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(p.err)), least)), nil
 }
-
-// listed writes names for people.
-func listed(names []string) string { return strings.Join(names, ", ") }
