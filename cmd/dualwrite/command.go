@@ -19,13 +19,16 @@ func (p *program) simpleCommand(command tablemap.Command, short string) *cobra.C
 		Short: short,
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.openMap(args[0])
+			s, err := p.open()
 			if err != nil {
 				return err
 			}
 			defer s.close()
 			ctx, cancel := p.limited(cmd.Context())
 			defer cancel()
+			if err := s.knownStill(ctx, args[0]); err != nil {
+				return err
+			}
 			if related {
 				return s.commandRelated(ctx, command, args[0])
 			}

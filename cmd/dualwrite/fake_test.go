@@ -162,6 +162,14 @@ func (f *fakeTemporal) List(ctx context.Context, names []string) ([]tablemap.Rep
 	return all, nil
 }
 
+func (f *fakeTemporal) Names(context.Context) ([]string, error) {
+	var names []string
+	for name := range f.reports {
+		names = append(names, name)
+	}
+	return names, nil
+}
+
 func (f *fakeTemporal) RunRelated(_ context.Context, r workflows.RelatedRequest, each func(workflows.RelatedResult)) (workflows.RelatedResult, error) {
 	f.related = r
 	each(f.result)

@@ -25,6 +25,9 @@ func TestOutput(t *testing.T) {
 		{"help", "--help", nil},
 		{"list", "list", running},
 		{"list.json", "list -o json", running},
+		{"list-left", "list", leftBehind},
+		{"status-left", "status old", leftBehind},
+		{"stop-left", "stop old", leftBehind},
 		{"list-without-databases", "list", func(b *bundle) { running(b); databasesDown(b) }},
 		{"status", "status customers", running},
 		{"status.json", "status customers -o json", running},
@@ -98,6 +101,12 @@ func running(b *bundle) {
 	b.ledgers.live = map[string]replication.MapLive{"customers": {Streams: [2]tablemap.StreamStats{
 		{From: "finops", To: "dataverse", Applied: 12345, Queued: 0, LagMs: 3},
 		{From: "dataverse", To: "finops", Applied: 7, Queued: 10, Held: 2, Conflicts: 1, LagMs: 65_000}}}}
+}
+
+// leftBehind has Temporal know a map that the config no longer has.
+func leftBehind(b *bundle) {
+	b.temporal.reports["old"] = tablemap.Report{Map: "old", Status: tablemap.NotRunning, Since: moment(), Master: "dataverse",
+		Actions: []tablemap.Command{tablemap.Run}, Pending: "the config no longer has this map"}
 }
 
 func failed(b *bundle) {

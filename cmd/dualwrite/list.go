@@ -17,7 +17,7 @@ func (p *program) listCommand() *cobra.Command {
 			defer s.close()
 			ctx, cancel := p.limited(cmd.Context())
 			defer cancel()
-			reports, err := s.reports(ctx, s.names()...)
+			reports, err := s.reports(ctx, append(s.names(), s.left(ctx)...)...)
 			if err != nil {
 				return err
 			}

@@ -82,7 +82,11 @@ func writeList(w io.Writer, reports []tablemap.Report) {
 // writeStatus writes one map in full.
 func writeStatus(w io.Writer, m tablemap.Map, r tablemap.Report) {
 	fmt.Fprintf(w, "%s is %s since %s\n\n", r.Map, dash(string(r.Status)), stamp(r.Since))
-	lines := [][2]string{{"reason", r.Reason}, {"note", r.Pending}, {"tables", m.Tables[tablemap.Left] + " ⇄ " + m.Tables[tablemap.Right]},
+	tables := ""
+	if m.Name != "" {
+		tables = m.Tables[tablemap.Left] + " ⇄ " + m.Tables[tablemap.Right]
+	}
+	lines := [][2]string{{"reason", r.Reason}, {"note", r.Pending}, {"tables", tables},
 		{"master", r.Master}, {"related", joined(r.Related)}, {"health", string(r.Health)}, {"allowed", commandNames(r.Actions)}}
 	for _, l := range lines {
 		if l[1] != "" {

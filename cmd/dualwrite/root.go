@@ -26,7 +26,8 @@ type program struct {
 	noWait  bool
 	timeout time.Duration
 
-	warnings []string // kept until the end with -o json
+	warned   map[string]bool // texts, each of which is told once
+	warnings []string        // kept until the end with -o json
 }
 
 // terminal says which of the streams a person sits at.
@@ -181,6 +182,13 @@ func wantsJSON(args []string) bool {
 // nothing but JSON should the command fail, so it is kept until then.
 func (p *program) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if p.warned[text] {
+		return
+	}
+	if p.warned == nil {
+		p.warned = make(map[string]bool)
+	}
+	p.warned[text] = true
 	if p.output == outputJSON {
 		p.warnings = append(p.warnings, text)
 		return

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -28,6 +29,8 @@ type commander interface {
 	Status(ctx context.Context, name string) (tablemap.Report, error)
 	Await(ctx context.Context, name string, each func(tablemap.Report), statuses ...tablemap.Status) (tablemap.Report, error)
 	List(ctx context.Context, names []string) ([]tablemap.Report, error)
+	// Names are all maps of the link that Temporal knows, also those that have left the config.
+	Names(ctx context.Context) ([]string, error)
 	RunRelated(ctx context.Context, r workflows.RelatedRequest, each func(workflows.RelatedResult)) (workflows.RelatedResult, error)
 	StartRelated(ctx context.Context, r workflows.RelatedRequest) (client.WorkflowRun, error)
 	// Doing is how far the copy or replay of a map is; zero: none is under way.
@@ -112,6 +115,28 @@ func (s *session) known(names ...string) error {
 		}
 	}
 	return nil
+}
+
+// knownStill is known for commands by which a map that has left the config can be looked at and stopped.
+func (s *session) knownStill(ctx context.Context, name string) error {
+	err := s.known(name)
+	if err == nil || slices.Contains(s.left(ctx), name) {
+		return nil
+	}
+	return err
+}
+
+// left are the maps that Temporal knows and the config does not have; none where Temporal cannot be asked.
+func (s *session) left(ctx context.Context) []string {
+	maps, err := s.maps(ctx)
+	if err != nil {
+		return nil
+	}
+	names, err := maps.Names(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return s.known(name) == nil })
 }
 
 // maps connects to Temporal.

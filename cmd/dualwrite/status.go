@@ -19,13 +19,16 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Shows one map in full: status, initial sync, live writes, allowed actions",
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.openMap(args[0])
+			s, err := p.open()
 			if err != nil {
 				return err
 			}
 			defer s.close()
 			ctx, cancel := p.limited(cmd.Context())
 			defer cancel()
+			if err := s.knownStill(ctx, args[0]); err != nil {
+				return err
+			}
 			if watch {
 				return s.watch(ctx, args[0])
 			}
