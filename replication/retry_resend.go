@@ -106,7 +106,7 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 }
 
 // sweep deals with what is held where the source overwrites, while the map is in its queue and is about to be compared
-// again: a row that the source still has will be compared; one that it no longer has is deleted here.
+// again: the target's row becomes what the source's is now. What changes there afterwards is in the queue.
 type sweep struct {
 	engine *Engine
 	flow   *flow
@@ -166,11 +166,13 @@ func (s *sweep) one(ctx context.Context, tx store.Tx, source store.View, h held)
 	a := newApplier(s.engine, tx, phaseReplay, nil)
 	c := &change{flow: s.flow, name: h.Map, entry: h.entry, retry: true, ids: []int64{h.ID}, held: []string{h.Key}}
 	for i, key := range keys {
-		if found[i] != nil {
-			continue
+		row, bad := s.flow.translate(found[i])
+		if bad != nil {
+			return a.failedAgain(ctx, &h, reason{bad.code, bad.column, bad.text})
 		}
+		c.after = row
 		target, _ := c.targetKeys(key, nil)
-		write := store.Write{Relation: &s.flow.target, Guard: store.Overwrite, Key: target}
+		write := store.Write{Relation: &s.flow.target, Guard: store.Overwrite, Key: target, After: row}
 		results, err := tx.ApplyEach(ctx, []store.Write{write})
 		if err != nil {
 			return err
