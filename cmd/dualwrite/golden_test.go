@@ -53,6 +53,8 @@ func TestOutput(t *testing.T) {
 		{"check-well", "check", nil},
 		{"verify", "verify customers", different},
 		{"verify.json", "verify customers -o json", different},
+		{"verify-repair", "verify customers --repair", func(b *bundle) { different(b); b.ledgers.verified.OK = true }},
+		{"verify-repair-left", "verify customers --repair", different},
 		{"retry", "retry customers", left},
 	}
 	for _, c := range cases {

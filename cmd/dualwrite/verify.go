@@ -31,7 +31,7 @@ func (p *program) verifyCommand() *cobra.Command {
 			return s.verify(ctx, args[0], mode)
 		},
 	}
-	c.Flags().BoolVar(&repair, "repair", false, "make rows that differ equal, by the master's values")
+	c.Flags().BoolVar(&repair, "repair", false, "make both sides equal, as the master has them: rows that it lacks are deleted")
 	return c
 }
 
@@ -54,20 +54,26 @@ func (s *session) verify(ctx context.Context, name string, mode replication.Veri
 	if s.program.output == outputJSON {
 		err = writeJSON(s.program.out, result)
 	} else {
-		s.writeVerified(result)
+		s.writeVerified(result, mode)
 	}
-	if err == nil && !result.OK {
-		return fail(exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
-			"`dualwrite verify "+name+" --repair` makes them equal by the master's values")
+	if err != nil || result.OK {
+		return err
 	}
-	return err
+	if mode == replication.Repair {
+		return fail(exitRows, "different", fmt.Sprintf("not every row of %s could be repaired", name), "see why with `dualwrite errors "+name+"`, and which with another verify")
+	}
+	return fail(exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
+		"`dualwrite verify "+name+" --repair` makes them equal as the master has them: rows that the master lacks are deleted")
 }
 
-func (s *session) writeVerified(r replication.VerifyResult) {
+func (s *session) writeVerified(r replication.VerifyResult, mode replication.VerifyMode) {
 	sides := s.link().Sides
 	t := newTable("MAP", ">EQUAL", ">DIFFERENT", ">ONLY "+sides[0], ">ONLY "+sides[1])
 	t.add(r.Map, count(r.Equal), count(r.Different), count(r.OnlyLeft), count(r.OnlyRight))
 	t.write(s.program.out, "")
+	if differing := r.OnlyLeft + r.OnlyRight + r.Different; mode == replication.Repair && r.OK && differing > 0 {
+		fmt.Fprintf(s.program.out, "repaired %s\n", plural(differing, "row"))
+	}
 }
 
 // named adds the name of the map to an error that does not know it.
