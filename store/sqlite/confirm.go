@@ -11,7 +11,7 @@ import (
 
 const (
 	pollFirst = time.Millisecond
-	pollLast  = 15 * time.Millisecond
+	pollLast  = 30 * time.Millisecond
 	pollFor   = time.Second
 	biteRows  = 1000 // entries removed in one transaction
 
@@ -50,6 +50,9 @@ func (l *Log) Wait(ctx context.Context) error {
 func (l *Log) news(ctx context.Context) (bool, error) {
 	if l.read.seq < l.horizon {
 		return true, nil
+	}
+	if l.watch.quiet() && l.data >= 0 {
+		return false, nil
 	}
 	data, err := l.c.number(ctx, sqlDataVersion)
 	if err != nil || data == l.data {

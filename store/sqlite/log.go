@@ -22,6 +22,7 @@ type Log struct {
 	s      *Store
 	c      *conn
 	number int64
+	watch  *watch
 
 	cursor   place
 	read     place // the last entry read
@@ -89,7 +90,7 @@ func (s *Store) Open(ctx context.Context, cursor store.Position) (store.Log, err
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	l := &Log{s: s, c: c, cursor: at, ledger: s.ledger, filters: make(map[string]int64), after: 0, data: -1}
+	l := &Log{s: s, c: c, cursor: at, ledger: s.ledger, filters: make(map[string]int64), watch: newWatch(s.path), data: -1}
 	err = snapshot(ctx, c, func() error {
 		if err := l.start(ctx); err != nil {
 			return err

@@ -118,7 +118,8 @@ func (r *replica) take(t *testing.T, c store.Change) {
 	}
 	if c.After != nil {
 		at := store.EncodeRow(r.rel.KeyOf(c.After))
-		require.NotContains(t, r.rows, at, "key taken by %v", c)
+		_, taken := r.rows[at]
+		require.False(t, taken, "key taken by %v", c)
 		r.rows[at] = c.After
 	}
 }
