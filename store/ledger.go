@@ -29,7 +29,7 @@ const (
 	HeldTable       = "held"       // changes that failed, and those that wait behind them
 	TokenTable      = "token"      // what a held change blocks
 	ConflictTable   = "conflict"   // both images of each conflict
-	BOnlyTable      = "b_only"     // keys that only B had when they were first compared (PROTOCOL: initial write, rule 6)
+	BOnlyTable      = "b_only"     // keys that only B had when they were first compared (docs/protocol.md, initial write)
 	MetTable        = "met"        // notes of copies that the stream into this side has met in the other side's log
 	StatTable       = "stat"       // counters per map of the stream into this side
 	AlarmTable      = "alarm"      // why the stream into this side had to stop or queue a map

@@ -30,7 +30,7 @@ func states() []state {
 	}
 }
 
-// leadsTo is the transition table of DESIGN 4, written out: where a command leads; "" where it is refused.
+// leadsTo is the transition table of docs/statuses.md, written out: where a command leads; "" where it is refused.
 func leadsTo(name string, c tablemap.Command) tablemap.Status {
 	return map[string]map[tablemap.Command]tablemap.Status{
 		"not running": {tablemap.Run: tablemap.Initializing, tablemap.SkipSync: tablemap.Running},

@@ -208,7 +208,6 @@ type Backup struct {
 	numbers  []int64
 	captures []*capture
 	log      wal
-	reader   *Log
 }
 
 // Backup copies the committed state and the log.

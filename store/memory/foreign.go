@@ -125,29 +125,32 @@ func (t *txn) keep(tab *table, fk *childKey, old, row store.Row) error {
 		action = fk.onUpdate
 	}
 	for _, orphan := range orphans {
-		if err := t.act(tab, child, fk, action, orphan, row); err != nil {
+		current, found := t.rows(child).get(orphan.key)
+		switch {
+		case !found:
+			continue
+		case action == Restrict:
+			return tab.fault(store.CodeForeignKey, tab.join(fk.references))
+		}
+		if err := t.follow(fk, action, current, row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *txn) act(tab, child *table, fk *childKey, action Action, orphan entry, row store.Row) error {
-	current, found := t.rows(child).get(orphan.key)
-	switch {
-	case !found:
-		return nil
-	case action == Restrict:
-		return tab.fault(store.CodeForeignKey, tab.join(fk.references))
-	case action == Cascade && row == nil:
-		return t.remove(child, current.key, current.row)
+// follow does to a child what becomes of its parent: row, or nothing.
+func (t *txn) follow(fk *childKey, action Action, orphan entry, row store.Row) error {
+	child := t.db.catalog.users[fk.child]
+	if action == Cascade && row == nil {
+		return t.remove(child, orphan.key, orphan.row)
 	}
-	changed := slices.Clone(current.row)
+	changed := slices.Clone(orphan.row)
 	for i, c := range fk.columns {
 		changed[c] = store.Value{}
 		if action == Cascade {
 			changed[c] = row[fk.references[i]]
 		}
 	}
-	return t.update(child, current.key, current.row, changed)
+	return t.update(child, orphan.key, orphan.row, changed)
 }

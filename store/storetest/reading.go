@@ -151,17 +151,6 @@ func (b *bundle) wantChanges(got []store.Change, rel *store.Relation, want ...se
 	}
 }
 
-// lastPosition is where the log stands when everything committed has been read.
-func (b *bundle) lastPosition() store.Position {
-	b.Helper()
-	b.ours(func(store.Tx) {})
-	got := b.all()
-	if len(got) == 0 {
-		b.Fatal("the log delivers nothing of our own transactions")
-	}
-	return got[len(got)-1].Position
-}
-
 // gap opens the log and reads it, and returns the gap that one of the two must report.
 func (b *bundle) gap(cursor store.Position) *store.GapError {
 	b.Helper()
