@@ -51,7 +51,7 @@ func (e *Engine) Attach(ctx context.Context, in tablemap.AttachRequest) (tablema
 			continue
 		}
 		if err := s.Capture(ctx, def.Relations[side]); err != nil {
-			return tablemap.AttachResult{}, fmt.Errorf("capture %s: %w", def.Relations[side].Table, err)
+			return tablemap.AttachResult{}, refusedCapture(err, def.Relations[side].Table)
 		}
 	}
 	for side := range e.Stores {
@@ -60,6 +60,23 @@ func (e *Engine) Attach(ctx context.Context, in tablemap.AttachRequest) (tablema
 		}
 	}
 	return tablemap.AttachResult{Warnings: warnings}, nil
+}
+
+// refusedCapture tells a person when a table cannot be captured as its map says.
+func refusedCapture(err error, table string) error {
+	var fault *store.MapError
+	if errors.As(err, &fault) {
+		return &Refusal{Message: fault.Error(), Hint: "`dualwrite check` shows what the map needs; mend the table or the config, then run again"}
+	}
+	return fmt.Errorf("capture %s: %w", table, err)
+}
+
+// place names the side that a finding is about, as a prefix.
+func (f Finding) place() string {
+	if f.Side == "" {
+		return ""
+	}
+	return f.Side + ": "
 }
 
 // resolve makes the definition of a map, or refuses with all that is wrong.
@@ -73,9 +90,9 @@ func (e *Engine) resolve(ctx context.Context, m tablemap.Map) (*Definition, []st
 	for _, f := range findings {
 		switch f.Severity {
 		case SeverityError:
-			wrong, mends = append(wrong, f.Message), append(mends, f.Hint)
+			wrong, mends = append(wrong, f.place()+f.Message), append(mends, f.Hint)
 		case SeverityWarning:
-			warnings = append(warnings, f.Message)
+			warnings = append(warnings, f.place()+f.Message)
 		}
 	}
 	if len(wrong) > 0 {

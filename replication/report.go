@@ -85,8 +85,7 @@ func pending(ctx context.Context, r store.Reader, name string, s *tablemap.Strea
 	if s.Queued, err = r.Count(ctx, queue); err != nil {
 		return fmt.Errorf("count queue: %w", err)
 	}
-	failed := and(byMap(store.HeldTable, name), "phase", store.Gt, store.Str(phaseInitial))
-	if s.Held, err = r.Count(ctx, failed); err != nil {
+	if s.Held, err = r.Count(ctx, heldChanges(name)); err != nil {
 		return fmt.Errorf("count held changes: %w", err)
 	}
 	return nil

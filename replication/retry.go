@@ -34,18 +34,16 @@ func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]st
 	r := new(Retry)
 	for side := range e.Stores {
 		from := tablemap.Side(side)
-		part, err := e.newRetryPart(ctx, mapName, from, key)
+		parts, err := e.newRetryParts(ctx, mapName, from, key)
 		if err != nil {
 			return nil, err
 		}
-		if part != nil {
-			r.parts = append(r.parts, part)
-		}
+		r.parts = append(r.parts, parts...)
 	}
 	return r, nil
 }
 
-func (e *Engine) newRetryPart(ctx context.Context, mapName string, from tablemap.Side, key map[string]string) (retryPart, error) {
+func (e *Engine) newRetryParts(ctx context.Context, mapName string, from tablemap.Side, key map[string]string) ([]retryPart, error) {
 	view, err := e.Stores[from.Other()].View(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open view: %w", err)
@@ -70,9 +68,10 @@ func (e *Engine) newRetryPart(ctx context.Context, mapName string, from tablemap
 		}
 	}
 	if f.overwrites() {
-		return &resendRetry{engine: e, flow: f, only: only}, nil
+		return []retryPart{&resendRetry{engine: e, flow: f, only: only}}, nil
 	}
-	return &swapRetry{engine: e, flow: f, only: only, tried: make(map[int64]bool), stuck: make(map[string]bool)}, nil
+	swap := &swapRetry{engine: e, flow: f, only: only, tried: make(map[int64]bool), stuck: make(map[string]bool)}
+	return []retryPart{swap, &bringRetry{engine: e, flow: f, only: only}}, nil
 }
 
 // newHeldRetry begins, for the rerun of an initial sync, to try the changes that the replay of the kept queue held.
@@ -153,9 +152,14 @@ func (r *Retry) Result() RetryResult {
 	return sum
 }
 
-// heldRows reads what is held of a map on a side, oldest first, less the errors of an initial write.
-func heldRows(ctx context.Context, r store.Reader, mapName string) ([]held, error) {
-	rows, err := r.Select(ctx, and(byMap(store.HeldTable, mapName), "phase", store.Gt, store.Str(phaseInitial)))
+// heldChanges are what is held of a map, less the errors of an initial write.
+func heldChanges(mapName string) store.Query {
+	return and(byMap(store.HeldTable, mapName), "phase", store.Gt, store.Str(phaseInitial))
+}
+
+// heldRows reads held rows, oldest first.
+func heldRows(ctx context.Context, r store.Reader, q store.Query) ([]held, error) {
+	rows, err := r.Select(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("read held changes: %w", err)
 	}

@@ -61,7 +61,7 @@ func (r *resendRetry) read(ctx context.Context) ([]held, error) {
 		return nil, fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
-	return heldRows(ctx, view, r.flow.def.Map.Name)
+	return heldRows(ctx, view, byMap(store.HeldTable, r.flow.def.Map.Name))
 }
 
 // ask writes resends for every key of every held row, in the order they were held.
@@ -132,8 +132,7 @@ func (s *sweep) Step(ctx context.Context) (Outcome, error) {
 	defer func() { _ = view.Close() }()
 	n := 0
 	err = s.writer.do(ctx, marker{mapName: name, lock: true}, func(tx store.Tx) (body, error) {
-		q := and(byMap(store.HeldTable, name), "phase", store.Gt, store.Str(phaseInitial))
-		q = and(q, "id", store.Gt, store.Int(s.after))
+		q := and(heldChanges(name), "id", store.Gt, store.Int(s.after))
 		q.Limit = sweepLimit
 		rows, err := tx.Select(ctx, q)
 		if err != nil {

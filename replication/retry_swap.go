@@ -68,7 +68,7 @@ func (r *swapRetry) Step(ctx context.Context) (Outcome, error) {
 	var part []chain
 	var counts RetryResult
 	err := r.writer.do(ctx, marker{mapName: name, lock: true}, func(tx store.Tx) (body, error) {
-		all, err := heldRows(ctx, tx, name)
+		all, err := heldRows(ctx, tx, heldChanges(name))
 		if err != nil {
 			return body{}, err
 		}

@@ -325,23 +325,44 @@ func (e *Engine) note(ctx context.Context, side tablemap.Side, mapName string) (
 	return seq, err
 }
 
-// repair asks the side whose changes win to send the rows as they are.
+// repair asks the side whose changes win to send the rows as they are. A row that it lacks is brought there, if it
+// may flow there at all: a repair deletes nothing that the other side could have.
 func (v *Verify) repair(ctx context.Context, wrong []doubt) error {
 	if len(wrong) == 0 {
 		return nil
 	}
 	from := v.winner()
 	var rows []store.Row
+	var missing []store.Row
 	for _, d := range wrong {
-		if key := d.keys[from]; key != nil {
+		switch key := d.keys[from]; {
+		case d.rows[from] == nil && v.flows[from.Other()].flows():
+			missing = append(missing, d.keys[from.Other()])
+		case key != nil:
 			rows = append(rows, resendRow(v.name, store.EncodeRow(key), retryRow))
 		}
 	}
-	if len(rows) == 0 {
-		return nil
+	if err := v.bring(ctx, from, missing); err != nil || len(rows) == 0 {
+		return err
 	}
 	return v.engine.ops(ctx, from, marker{mapName: v.name}, func(tx store.Tx) (body, error) {
 		return body{}, tx.Put(ctx, store.ResendTable, rows...)
+	})
+}
+
+// bring copies rows that only the other side has to the winner. What its database refuses stays different.
+func (v *Verify) bring(ctx context.Context, to tablemap.Side, keys []store.Row) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	view, err := v.engine.Stores[to.Other()].View(ctx)
+	if err != nil {
+		return fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	return v.engine.ops(ctx, to, marker{mapName: v.name, lock: true}, func(tx store.Tx) (body, error) {
+		_, _, err := v.flows[to.Other()].bring(ctx, tx, view, keys)
+		return body{User: true}, err
 	})
 }
 
