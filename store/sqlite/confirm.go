@@ -126,8 +126,6 @@ func (l *Log) bite(ctx context.Context, c *conn, upTo store.Position, at place) 
 // removable is the last entry that may go when everything up to a position is confirmed: entries without a change
 // that follow it go too, and touches stay until what they explain is confirmed.
 func (l *Log) removable(upTo store.Position, seq int64) int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	end := seq
 	if upTo >= l.last && len(l.pending) == 0 {
 		end = max(end, l.read.seq)
@@ -147,8 +145,6 @@ func (l *Log) removable(upTo store.Position, seq int64) int64 {
 
 // release forgets spans that are gone.
 func (l *Log) release(purged int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	keep := l.spans[:0]
 	for _, s := range l.spans {
 		if s.to > purged {

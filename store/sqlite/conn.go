@@ -103,8 +103,7 @@ func (c *conn) bind(args []driver.Value) []driver.NamedValue {
 	return c.named
 }
 
-// run executes a statement that returns no rows. A context that can end costs a goroutine, so only statements that
-// may take long get the caller's.
+// run executes a statement that returns no rows.
 func (c *conn) run(ctx context.Context, query string, args []driver.Value) (driver.Result, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -115,15 +114,9 @@ func (c *conn) run(ctx context.Context, query string, args []driver.Value) (driv
 	return s.(driver.StmtExecContext).ExecContext(ctx, c.bind(args))
 }
 
-// exec runs a short statement; the context is looked at before it only.
+// exec runs a short statement. A context that can end costs a goroutine, so it is looked at before the statement only.
 func (c *conn) exec(ctx context.Context, query string, args ...driver.Value) error {
 	_, err := c.change(ctx, query, args...)
-	return err
-}
-
-// execLong runs a statement that ends early when the context does.
-func (c *conn) execLong(ctx context.Context, query string, args ...driver.Value) error {
-	_, err := c.run(ctx, query, args)
 	return err
 }
 

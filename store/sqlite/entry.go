@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"io"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -18,6 +19,19 @@ type entry struct {
 	after  store.Row    // likewise; of touches the row written; of the ledger the row
 	was    bool         // the row before exists for the map
 	is     bool         // the row after does
+}
+
+// maxBytes bounds what is read at once, whatever the number of entries.
+const maxBytes = 16 << 20
+
+func (e *entry) size() int {
+	n := 0
+	for _, row := range [...]store.Row{e.before, e.after} {
+		for i := range row {
+			n += len(row[i].S)
+		}
+	}
+	return n
 }
 
 // marks reports whether it is a row of the marker of a kind.
@@ -44,11 +58,15 @@ func (l *Log) entries(ctx context.Context, limit int) ([]entry, error) {
 // page reads entries as they are.
 func (l *Log) page(ctx context.Context, after, upTo int64, limit int) ([]entry, error) {
 	var out []entry
+	size := 0
 	query := "SELECT seq, layout, op, at, " + valueColumns(0, l.width) + " FROM main." + outboxTable +
 		" WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"
 	err := l.c.queryLong(ctx, query, []driver.Value{after, upTo, int64(limit)}, func(row []driver.Value) error {
 		e, err := l.decode(row)
 		out = append(out, e)
+		if size += e.size(); err == nil && size > maxBytes {
+			return io.EOF // enough: the rest is read next time
+		}
 		return err
 	})
 	return out, fault(ended(ctx, err))

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -39,9 +38,7 @@ type Log struct {
 	last    store.Position // delivered
 	after   int            // how many positions were taken behind the last entry's
 	pending []touched
-
-	mu    sync.Mutex // what Confirm needs too
-	spans []span
+	spans   []span
 }
 
 // ends are where the log begins and ends.

@@ -75,9 +75,6 @@ func quoteAll(before string, names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// literal makes a text an SQL literal.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
 // marks are n parameters.
 func marks(n int) string {
 	if n == 0 {

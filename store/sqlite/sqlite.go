@@ -117,11 +117,14 @@ func (s *Store) same() error {
 	if err == nil && os.SameFile(info, s.file) {
 		return nil
 	}
-	return &store.GapError{Reason: "the database file has been replaced or removed while it was open"}
+	return &store.GapError{Reason: "the database file has been replaced or removed while it was open: restart the worker"}
 }
 
 // connection takes a connection for reading.
 func (s *Store) connection(ctx context.Context) (*conn, error) {
+	if err := s.same(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

@@ -101,7 +101,7 @@ func (p *plan) lookup(n int) string {
 }
 
 // scan reads a page in the order of keys; rows without a key are none.
-func (p *plan) scan(first bool) string {
+func (p *plan) scan(after store.Row) string {
 	keys := make([]string, p.key)
 	var given []string
 	for i, c := range p.columns[:p.key] {
@@ -110,7 +110,7 @@ func (p *plan) scan(first bool) string {
 			given = append(given, keys[i]+" IS NOT NULL")
 		}
 	}
-	if !first {
+	if after != nil {
 		given = append(given, "("+strings.Join(keys, ", ")+") > ("+marks(p.key)+")")
 	}
 	where := strings.Join(given, " AND ")

@@ -251,8 +251,6 @@ func (l *Log) close(ctx context.Context) error {
 
 // hold keeps entries together.
 func (l *Log) hold(s span) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if n := len(l.spans); n > 0 && s.from <= l.spans[n-1].to {
 		last := &l.spans[n-1]
 		last.from, last.to = min(last.from, s.from), max(last.to, s.to)

@@ -92,28 +92,36 @@ func (l *layout) triggers(t *tableInfo) []trigger {
 	}
 	n := len(names)
 	out := []trigger{
-		l.trigger(t, "insert", "AFTER INSERT", "", insert(opInsert, after, n)),
-		l.trigger(t, "update", "AFTER UPDATE", l.differs(t, names), insert(opUpdate, before+", "+after, 2*n)),
-		l.trigger(t, "delete", "AFTER DELETE", "", insert(opDelete, before, n)),
+		l.trigger(t, event{"insert", "AFTER INSERT", ""}, insert(opInsert, after, n)),
+		l.trigger(t, event{"update", "AFTER UPDATE", l.differs(names)}, insert(opUpdate, before+", "+after, 2*n)),
+		l.trigger(t, event{"delete", "AFTER DELETE", ""}, insert(opDelete, before, n)),
 	}
 	for i := range out {
 		out[i].main = true
 	}
 	if touches := t.touches(); len(touches) > 0 {
-		out = append(out, l.trigger(t, "before_insert", "BEFORE INSERT", "", l.touch(touches, "")),
-			l.trigger(t, "before_update", "BEFORE UPDATE", t.canTouch(touches), l.touch(onUpdate(touches), " AND "+t.other(names))))
+		out = append(out, l.trigger(t, event{"before_insert", "BEFORE INSERT", ""}, l.touch(touches, "")),
+			l.trigger(t, event{"before_update", "BEFORE UPDATE", t.canTouch(touches)}, l.touch(onUpdate(touches), " AND "+t.other(names))))
 	}
 	return out
 }
 
 func (l *layout) number() string { return strconv.FormatInt(l.id, 10) }
 
-func (l *layout) trigger(t *tableInfo, what, event, when, body string) trigger {
-	name := prefix + l.number() + "_" + what
-	if when != "" {
-		when = "WHEN " + when + " "
+// event is when a trigger fires.
+type event struct {
+	name string
+	on   string
+	when string // "": always
+}
+
+func (l *layout) trigger(t *tableInfo, e event, body string) trigger {
+	name := prefix + l.number() + "_" + e.name
+	when := ""
+	if e.when != "" {
+		when = "WHEN " + e.when + " "
 	}
-	return trigger{name: name, sql: quote(name) + " " + event + " ON " + quote(t.Name) + " " + when + "BEGIN " + body + " END"}
+	return trigger{name: name, sql: quote(name) + " " + e.on + " ON " + quote(t.Name) + " " + when + "BEGIN " + body + " END"}
 }
 
 // touch logs the rows that a write would remove.
@@ -140,7 +148,7 @@ func onUpdate(touches []touch) []touch {
 }
 
 // differs says that an update changes a captured column.
-func (l *layout) differs(t *tableInfo, names []string) string {
+func (l *layout) differs(names []string) string {
 	if len(names) > maxCompared {
 		return ""
 	}

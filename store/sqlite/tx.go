@@ -35,6 +35,9 @@ type Tx struct {
 
 // Fence starts a new attempt of a writer.
 func (s *Store) Fence(ctx context.Context, writer string) (store.Cursor, error) {
+	if err := s.same(); err != nil {
+		return store.Cursor{}, fmt.Errorf("fence writer %s: %w", writer, err)
+	}
 	out := store.Cursor{Writer: writer}
 	err := s.writer.write(ctx, func(c *conn) error {
 		if n, err := c.number(ctx, sqlLedgerExists); err != nil || n == 0 {
@@ -63,6 +66,9 @@ func (s *Store) Fence(ctx context.Context, writer string) (store.Cursor, error) 
 
 // Begin opens a write transaction. There is one at a time in the database, so the stream's lock is always held.
 func (s *Store) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
+	if err := s.same(); err != nil {
+		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
+	}
 	if err := s.writer.lock(ctx, patience); err != nil {
 		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
 	}

@@ -95,7 +95,7 @@ func (v *View) Scan(ctx context.Context, rel *store.Relation, after store.Row, l
 	}
 	var out []store.Row
 	args := append(bindRow(after), int64(limit))
-	err = v.c.queryLong(ctx, p.scan(after == nil), args, func(values []driver.Value) error {
+	err = v.c.queryLong(ctx, p.scan(after), args, func(values []driver.Value) error {
 		row, err := rowFromSQL(values)
 		out = append(out, row)
 		return err

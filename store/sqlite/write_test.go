@@ -10,8 +10,11 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
+// way is Apply or ApplyEach.
+type way func(store.Tx, context.Context, []store.Write) ([]store.Result, error)
+
 // apply makes writes in a transaction of ours, which commits unless they fail.
-func (u *users) apply(t *testing.T, each bool, writes ...store.Write) ([]store.Result, error) {
+func (u *users) apply(t *testing.T, apply way, writes ...store.Write) ([]store.Result, error) {
 	t.Helper()
 	ctx := context.Background()
 	c, err := u.store.Fence(ctx, "stream")
@@ -19,11 +22,7 @@ func (u *users) apply(t *testing.T, each bool, writes ...store.Write) ([]store.R
 	tx, err := u.store.Begin(ctx, store.Marker{Writer: "stream", Epoch: c.Epoch, Seq: c.Seq + 1})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback()) }()
-	way := tx.Apply
-	if each {
-		way = tx.ApplyEach
-	}
-	out, err := way(ctx, writes)
+	out, err := apply(tx, ctx, writes)
 	if err != nil {
 		return nil, err
 	}
@@ -57,20 +56,20 @@ func TestForeignKeysThatAreCheckedLate(t *testing.T) {
 	u := newUsers(t, "")
 	p := u.captured(t, "CREATE TABLE p (id INTEGER PRIMARY KEY); CREATE TABLE c (id INTEGER PRIMARY KEY, p INT REFERENCES p DEFERRABLE INITIALLY DEFERRED);", "p", "id")
 	c := u.captured(t, "", "c", "id", "p")
-	_, err := u.apply(t, false, put(c, store.Int(1), store.Int(1)), put(p, store.Int(1)))
+	_, err := u.apply(t, store.Tx.Apply, put(c, store.Int(1), store.Int(1)), put(p, store.Int(1)))
 	require.NoError(t, err)
 	var fault *store.RowError
-	_, err = u.apply(t, false, put(p, store.Int(2)), put(c, store.Int(2), store.Int(9)), put(c, store.Int(3), store.Int(2)))
+	_, err = u.apply(t, store.Tx.Apply, put(p, store.Int(2)), put(c, store.Int(2), store.Int(9)), put(c, store.Int(3), store.Int(2)))
 	require.ErrorAs(t, err, &fault)
 	require.Equal(t, []any{1, store.CodeMissingParent, "p", "p"}, []any{fault.Index, fault.Code, fault.Column, fault.Key.Table})
-	results, err := u.apply(t, true, put(c, store.Int(2), store.Int(9)), put(c, store.Int(3), store.Int(2)), put(p, store.Int(2)), put(c, store.Int(4), store.Int(8)))
+	results, err := u.apply(t, store.Tx.ApplyEach, put(c, store.Int(2), store.Int(9)), put(c, store.Int(3), store.Int(2)), put(p, store.Int(2)), put(c, store.Int(4), store.Int(8)))
 	require.NoError(t, err)
 	require.Equal(t, []store.Outcome{store.Failed, store.Applied, store.Applied, store.Failed}, outcomes(results))
 	require.Equal(t, 3, results[3].Err.Index)
-	_, err = u.apply(t, false, store.Write{Relation: p, Key: store.Row{store.Int(1)}})
+	_, err = u.apply(t, store.Tx.Apply, store.Write{Relation: p, Key: store.Row{store.Int(1)}})
 	require.ErrorAs(t, err, &fault)
 	require.Equal(t, store.CodeForeignKey, fault.Code)
-	_, err = u.apply(t, false, store.Write{Relation: p, Key: store.Row{store.Int(1)}}, store.Write{Relation: c, Key: store.Row{store.Int(1)}})
+	_, err = u.apply(t, store.Tx.Apply, store.Write{Relation: p, Key: store.Row{store.Int(1)}}, store.Write{Relation: c, Key: store.Row{store.Int(1)}})
 	require.NoError(t, err)
 	require.Equal(t, "3|2", strings.TrimSpace(u.shell(t, "SELECT * FROM c;")))
 }
@@ -80,10 +79,10 @@ func TestForeignKeyOfSeveralColumnsOneOutsideTheMap(t *testing.T) {
 	u := newUsers(t, "")
 	c := u.captured(t, `CREATE TABLE p (a TEXT COLLATE NOCASE, b INT, PRIMARY KEY (a, b)); INSERT INTO p VALUES ('x', 1);
 		CREATE TABLE c (id INTEGER PRIMARY KEY, a TEXT, b INT, n INT, FOREIGN KEY (a, b) REFERENCES p); INSERT INTO c VALUES (1, 'X', 1, 0);`, "c", "id", "a", "n")
-	_, err := u.apply(t, false, put(c, store.Int(1), store.Str("x"), store.Int(5)), put(c, store.Int(2), store.Str("new"), store.Int(5)))
+	_, err := u.apply(t, store.Tx.Apply, put(c, store.Int(1), store.Str("x"), store.Int(5)), put(c, store.Int(2), store.Str("new"), store.Int(5)))
 	require.NoError(t, err, "the column that is left out is null")
 	var fault *store.RowError
-	_, err = u.apply(t, false, put(c, store.Int(1), store.Str("y"), store.Int(5)))
+	_, err = u.apply(t, store.Tx.Apply, put(c, store.Int(1), store.Str("y"), store.Int(5)))
 	require.ErrorAs(t, err, &fault)
 	require.Equal(t, store.CodeMissingParent, fault.Code)
 	require.Equal(t, []string{"a", "b"}, fault.Key.Columns)
@@ -112,13 +111,13 @@ func TestTriggersThatEndMoreThanTheStatement(t *testing.T) {
 		rel := u.captured(t, `CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT); CREATE TABLE effects (x);
 			CREATE TRIGGER no AFTER INSERT ON t WHEN NEW.a = 'bad' BEGIN INSERT INTO effects VALUES (1); SELECT RAISE(`+form+`, 'canary 42'); END;`, "t", "id", "a")
 		writes := []store.Write{put(rel, store.Int(1), store.Str("good")), put(rel, store.Int(2), store.Str("bad")), put(rel, store.Int(3), store.Str("good"))}
-		_, all := u.apply(t, false, writes...)
+		_, all := u.apply(t, store.Tx.Apply, writes...)
 		var fault *store.RowError
 		require.ErrorAs(t, all, &fault, form)
 		require.Equal(t, []any{1, store.CodeRaised}, []any{fault.Index, fault.Code})
 		require.NotContains(t, all.Error(), "canary")
 		require.Equal(t, "0", strings.TrimSpace(u.shell(t, "SELECT count(*) FROM t;")), form)
-		results, each := u.apply(t, true, writes...)
+		results, each := u.apply(t, store.Tx.ApplyEach, writes...)
 		check(t, each, all, results)
 		require.Equal(t, "0", strings.TrimSpace(u.shell(t, "SELECT count(*) FROM effects;")), form)
 	}
@@ -129,7 +128,7 @@ func TestIgnoredWriteChangesNothing(t *testing.T) {
 	u := newUsers(t, "")
 	rel := u.captured(t, `CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT);
 		CREATE TRIGGER no BEFORE INSERT ON t WHEN NEW.a = 'bad' BEGIN SELECT RAISE(IGNORE); END;`, "t", "id", "a")
-	results, err := u.apply(t, false, put(rel, store.Int(2), store.Str("bad")), put(rel, store.Int(3), store.Str("good")))
+	results, err := u.apply(t, store.Tx.Apply, put(rel, store.Int(2), store.Str("bad")), put(rel, store.Int(3), store.Str("good")))
 	require.NoError(t, err)
 	require.Equal(t, []store.Outcome{store.Unchanged, store.Applied}, outcomes(results))
 }
@@ -140,7 +139,7 @@ func TestConflictClausesOfTheTableDoNotHideFaults(t *testing.T) {
 	for _, clause := range []string{"ROLLBACK", "FAIL", "IGNORE", "REPLACE"} {
 		u := newUsers(t, "")
 		rel := u.captured(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT NOT NULL ON CONFLICT "+clause+" DEFAULT 'd' UNIQUE ON CONFLICT "+clause+");", "t", "id", "a")
-		results, err := u.apply(t, true, put(rel, store.Int(1), store.Str("x")), put(rel, store.Int(2), store.Str("x")), put(rel, store.Int(3), store.Value{}))
+		results, err := u.apply(t, store.Tx.ApplyEach, put(rel, store.Int(1), store.Str("x")), put(rel, store.Int(2), store.Str("x")), put(rel, store.Int(3), store.Value{}))
 		require.NoError(t, err)
 		require.Equal(t, []store.Outcome{store.Applied, store.Failed, store.Failed}, outcomes(results), clause)
 		require.Equal(t, []store.Code{store.CodeUnique, store.CodeNotNull}, []store.Code{results[1].Err.Code, results[2].Err.Code})
@@ -151,7 +150,7 @@ func TestStrictTablesAndRowNumbersRefuseOtherTypes(t *testing.T) {
 	t.Parallel()
 	u := newUsers(t, "")
 	rel := u.captured(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, b BLOB, x ANY) STRICT;", "t", "id", "n", "b", "x")
-	results, err := u.apply(t, true, put(rel, store.Int(1), store.Str("word"), store.Value{}, store.Value{}), put(rel, store.Str("word"), store.Int(1), store.Value{}, store.Value{}),
+	results, err := u.apply(t, store.Tx.ApplyEach, put(rel, store.Int(1), store.Str("word"), store.Value{}, store.Value{}), put(rel, store.Str("word"), store.Int(1), store.Value{}, store.Value{}),
 		put(rel, store.Int(2), store.Int(1), store.Str("text"), store.Value{}), put(rel, store.Int(3), store.Str("7"), store.Bytes(nil), store.Float(1)))
 	require.NoError(t, err)
 	require.Equal(t, []store.Outcome{store.Failed, store.Failed, store.Failed, store.Applied}, outcomes(results))
@@ -166,7 +165,7 @@ func TestKeysThatTheCollationDoesNotTellApart(t *testing.T) {
 	t.Parallel()
 	u := newUsers(t, "")
 	rel := u.captured(t, "CREATE TABLE t (id TEXT COLLATE NOCASE PRIMARY KEY NOT NULL, n INT);", "t", "id", "n")
-	results, err := u.apply(t, false, put(rel, store.Str("a"), store.Int(1)), put(rel, store.Str("A"), store.Int(2)),
+	results, err := u.apply(t, store.Tx.Apply, put(rel, store.Str("a"), store.Int(1)), put(rel, store.Str("A"), store.Int(2)),
 		store.Write{Relation: rel, Guard: store.Expect, Key: store.Row{store.Str("A")}, Before: store.Row{store.Str("A"), store.Int(2)}, After: store.Row{store.Str("a"), store.Int(3)}})
 	require.NoError(t, err)
 	require.Equal(t, []store.Outcome{store.Applied, store.Applied, store.Applied}, outcomes(results))
@@ -179,7 +178,7 @@ func TestColumnsDeclaredAsDates(t *testing.T) {
 	u := newUsers(t, "")
 	rel := u.captured(t, "CREATE TABLE t (id INTEGER PRIMARY KEY, d DATE, ts TIMESTAMP, dt DATETIME, b BOOLEAN);", "t", "id", "d", "ts", "dt", "b")
 	row := store.Row{store.Int(1), store.Str("2024-02-29"), store.Str("2024-02-29 10:11:12"), store.Int(1700000000), store.Int(1)}
-	_, err := u.apply(t, false, put(rel, row...))
+	_, err := u.apply(t, store.Tx.Apply, put(rel, row...))
 	require.NoError(t, err)
 	ctx := context.Background()
 	v, err := u.store.View(ctx)
@@ -204,10 +203,10 @@ func TestGeneratedColumnsAreReadAndNotWritten(t *testing.T) {
 	found, err := u.store.Describe(context.Background(), "t")
 	require.NoError(t, err)
 	require.Equal(t, []string{"g"}, found["t"].Generated)
-	_, err = u.apply(t, false, put(rel, store.Int(1), store.Int(2), store.Int(4)))
+	_, err = u.apply(t, store.Tx.Apply, put(rel, store.Int(1), store.Int(2), store.Int(4)))
 	var fault *store.MapError
 	require.ErrorAs(t, err, &fault)
 	part := u.relation(t, "t", 1, "id", "n")
-	_, err = u.apply(t, false, put(&part, store.Int(1), store.Int(2)))
+	_, err = u.apply(t, store.Tx.Apply, put(&part, store.Int(1), store.Int(2)))
 	require.NoError(t, err)
 }
