@@ -17,9 +17,11 @@ type copyBatch struct {
 	near    map[string]bool // keys with a change in the target's queue; target's form
 	counts  copyCounts
 	settled int64 // errors of earlier passes that are gone now
+	broke   int64 // rows written without what refers in a circle
 	lost    []store.Row
 	only    []store.Row
 	held    []store.Row
+	tokens  []store.Row
 	gone    []store.Value
 	writes  []store.Write
 	of      []*copyRow // per write
@@ -97,6 +99,9 @@ func (b *copyBatch) planRow(r *copyRow) {
 		b.fail(r, reason{r.fault.code, r.fault.column, r.fault.text})
 		return
 	}
+	if b.leg.window.kind == stretchAgain && b.planBroken(r) {
+		return
+	}
 	near := b.near[store.EncodeRow(f.target.KeyOf(r.meant))]
 	far := b.leg.window.far[r.key]
 	switch {
@@ -119,6 +124,31 @@ func (b *copyBatch) planRow(r *copyRow) {
 	}
 }
 
+// planBroken deals with rows that refer in a circle, when they are tried again; false leaves the row to the usual way.
+func (b *copyBatch) planBroken(r *copyRow) bool {
+	f := b.leg.flow
+	broken := f.broken(r.meant)
+	if broken == nil || b.near[store.EncodeRow(f.target.KeyOf(r.meant))] || b.leg.window.far[r.key] {
+		return false
+	}
+	w := store.Write{Relation: &f.target, Guard: store.Expect, Key: f.target.KeyOf(r.meant), Before: r.target, After: r.meant}
+	switch kind := b.leg.window.pass; {
+	case kind == passBreak && r.target == nil:
+		w.After, r.breaking = broken, true
+	case kind == passBreak:
+		return true
+	case kind == passLeave:
+		if broken.Equal(r.target) {
+			b.leave(r)
+		}
+		return true
+	case kind != passFinal || !broken.Equal(r.target):
+		return false
+	}
+	b.writes, b.of = append(b.writes, w), append(b.of, r)
+	return true
+}
+
 // write makes the writes and counts what became of them.
 func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 	if len(b.writes) == 0 {
@@ -135,6 +165,12 @@ func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 	f := b.leg.flow
 	for i, result := range results {
 		r := b.of[i]
+		if r.breaking {
+			if result.Outcome == store.Applied {
+				b.broke++
+			}
+			continue
+		}
 		switch result.Outcome {
 		case store.Failed:
 			c := &change{flow: f, name: b.copy.name, after: r.meant}
@@ -145,7 +181,7 @@ func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 		case store.Unchanged:
 			b.counts.Equal++
 		default:
-			if r.target == nil {
+			if r.target == nil || (b.leg.window.pass == passFinal && f.broken(r.meant).Equal(r.target)) {
 				b.counts.Inserted++
 				break
 			}
@@ -195,7 +231,7 @@ func (b *copyBatch) record(ctx context.Context, tx store.Tx) error {
 	for _, p := range []struct {
 		table string
 		rows  []store.Row
-	}{{store.ConflictTable, b.lost}, {store.BOnlyTable, b.only}, {store.HeldTable, b.held}} {
+	}{{store.ConflictTable, b.lost}, {store.BOnlyTable, b.only}, {store.HeldTable, b.held}, {store.TokenTable, b.tokens}} {
 		if len(p.rows) == 0 {
 			continue
 		}
@@ -210,79 +246,4 @@ func (b *copyBatch) record(ctx context.Context, tx store.Tx) error {
 		return fmt.Errorf("shorten list of errors: %w", err)
 	}
 	return nil
-}
-
-// passLimit is how many failed rows are tried again at once.
-const passLimit = 500
-
-// pass tries rows again that failed for want of another row: a parent further down the same table, or a unique value
-// that has been freed. It ends when a whole pass has settled none.
-type pass struct {
-	after   int64 // id of the last error tried in this pass
-	settled int64 // in this pass
-	ended   bool
-}
-
-// open reads the next errors and their rows as they are now; nil when there is nothing left to try.
-func (p *pass) open(ctx context.Context, c *Copy, l *leg) (*stretch, error) {
-	if p.ended {
-		if p.settled == 0 {
-			return nil, nil
-		}
-		*p = pass{}
-	}
-	source, target, done, err := l.views(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
-	q := and(byMap(store.HeldTable, c.name), "phase", store.Eq, store.Str(phaseInitial))
-	q = in(q, "code", []store.Value{store.Str(string(store.CodeMissingParent)), store.Str(string(store.CodeForeignKey)),
-		store.Str(string(store.CodeUnique))})
-	q = and(q, "id", store.Gt, store.Int(p.after))
-	q.Limit = passLimit
-	errors, err := target.Select(ctx, q)
-	if err != nil {
-		return nil, fmt.Errorf("read errors: %w", err)
-	}
-	w := &stretch{kind: stretchAgain, ended: len(errors) < passLimit}
-	if w.ended {
-		p.ended = true
-	}
-	if len(errors) == 0 {
-		if p.settled == 0 {
-			return nil, nil
-		}
-		*p = pass{}
-		return p.open(ctx, c, l)
-	}
-	p.after = errors[len(errors)-1][0].Int64()
-	if w.rows, err = l.reread(ctx, source, errors); err != nil {
-		return nil, err
-	}
-	return w, l.compare(ctx, target, w.rows)
-}
-
-// reread reads the rows of errors from the source again.
-func (l *leg) reread(ctx context.Context, source store.View, errors []store.Row) ([]copyRow, error) {
-	rows := make([]copyRow, len(errors))
-	keys := make([]store.Row, len(errors))
-	for i, e := range errors {
-		h := heldOf(e)
-		image, err := store.DecodeRow(h.After)
-		if err != nil {
-			return nil, err
-		}
-		rows[i].heldID = h.ID
-		keys[i] = l.flow.source.KeyOf(image)
-		rows[i].key = store.EncodeRow(keys[i])
-	}
-	found, err := source.Lookup(ctx, &l.flow.source, keys)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", l.flow.source.Table, err)
-	}
-	for i := range rows {
-		rows[i].source = found[i]
-	}
-	return rows, nil
 }

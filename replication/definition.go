@@ -29,5 +29,6 @@ type Parent struct {
 	Columns []int  `json:"columns"` // of the child relation; nil when not all its columns are mapped
 	// References are the referenced columns by name, in the parent's table.
 	References []string `json:"references"`
-	Key        bool     `json:"key"` // References are exactly the parent's alternate key, in its order
+	Circle     bool     `json:"circle,omitempty"` // the parent's map depends on this one in its turn, or is this one
+	Key        bool     `json:"key"`              // References are exactly the parent's alternate key, in its order
 }

@@ -10,6 +10,7 @@ import (
 // stretch is a part of the source that shares one pair of notes: rows read on both sides, waiting to be written.
 type stretch struct {
 	kind   stretchKind
+	pass   passKind // of stretchAgain
 	rows   []copyRow
 	last   int64 // of stretchGone: the last entry of the queue that it looked at
 	ended  bool  // the table has no more rows
@@ -42,7 +43,12 @@ type copyRow struct {
 	meant  store.Row // the source's, translated
 	key    string    // the source's
 	fault  *fault
-	heldID int64 // of a second try: the error that it may settle
+
+	heldID  int64 // of a second try: the error that it may settle
+	column  string
+	message string
+
+	breaking bool // is being written without what refers in a circle
 }
 
 // step does the next piece of a leg.
@@ -301,7 +307,7 @@ func (l *leg) write(ctx context.Context, c *Copy) error {
 		l.window = nil
 	}
 	if l.again != nil {
-		l.again.settled += batch.settled
+		l.again.settled += batch.settled + batch.broke
 	}
 	return nil
 }

@@ -32,6 +32,8 @@ type Replay struct {
 
 	progress tablemap.ReplayProgress
 	careful  bool
+	live     bool     // the last entry has been applied
+	peers    []*Retry // of maps that refer to this one in a circle
 }
 
 // NewReplay begins to play back what one side has queued for the other. withoutSync is kept for callers that say so;
@@ -89,6 +91,9 @@ func (r *Replay) Progress() tablemap.ReplayProgress { return r.progress }
 
 // Step applies one batch of the queue, in one transaction.
 func (r *Replay) Step(ctx context.Context) (Outcome, error) {
+	if r.live {
+		return r.retryPeers(ctx)
+	}
 	entries, err := r.next(ctx)
 	if err != nil {
 		return Moved, err
@@ -103,6 +108,10 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 		outcome, err = r.batch(ctx, entries, last)
 	}
 	r.careful = false
+	if outcome == Done && err == nil && r.ending == turnLive {
+		r.live = true
+		return Moved, r.findPeers(ctx)
+	}
 	return outcome, err
 }
 

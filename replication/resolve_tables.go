@@ -28,7 +28,7 @@ func (r *resolver) parents() {
 // parent adds a foreign key whose parent is mapped. References come in the order in which the engine names the parent's
 // key or unique values.
 func (r *resolver) parent(s tablemap.Side, fk store.ForeignKey, parent tablemap.Map, places []int) {
-	p := Parent{Map: parent.Name, Table: fk.Table, Columns: places, References: fk.References}
+	p := Parent{Map: parent.Name, Table: fk.Table, Columns: places, References: fk.References, Circle: r.circle(parent.Name)}
 	tables, found := r.schemas.tables(&parent)
 	if found[tablemap.Left] && found[tablemap.Right] {
 		key := namesOn(s, keyNames(&parent, tables))
@@ -46,6 +46,18 @@ func (r *resolver) parent(s tablemap.Side, fk store.ForeignKey, parent tablemap.
 	if parent.Name == r.name {
 		r.on(s, ruleSelfReference, "", "%s refers to the table itself: its rows are loaded all the same", strings.Join(fk.Columns, ", "))
 	}
+}
+
+// circle reports whether a map that this one depends on depends on this one in its turn, or is this one.
+func (r *resolver) circle(parent string) bool {
+	if parent == r.name {
+		return true
+	}
+	g := tablemap.Graph{Edges: r.engine.edges(&r.schemas)}
+	for _, m := range r.link.Maps {
+		g.Names = append(g.Names, m.Name)
+	}
+	return slices.Contains(g.Dependencies(parent), r.name)
 }
 
 // reorder puts the places of references into another order of the references.

@@ -78,7 +78,7 @@ func TestResolveFillsTheWholeDefinition(t *testing.T) {
 	require.Equal(t, [2]bool{}, def.AutoKey)
 	require.Equal(t, e.Link.Maps[1], def.Map, "as configured")
 	require.Equal(t, []Parent{{Map: "groups", Table: "custgroup", Columns: []int{1, 2}, References: []string{"area", "groupid"}, Key: true}}, def.Parents[tablemap.Left])
-	require.Equal(t, []Parent{{Map: "customers", Table: "public.account", References: []string{"id"}}}, def.Parents[tablemap.Right])
+	require.Equal(t, []Parent{{Map: "customers", Table: "public.account", References: []string{"id"}, Circle: true}}, def.Parents[tablemap.Right])
 }
 
 func TestResolveTakesColumnsByName(t *testing.T) {
