@@ -103,6 +103,9 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 			continue
 		}
 		c := s.newChange(it, before, after)
+		if it.effect && c.fault == nil && s.loops.turns(echoKey{it.state.name, c.entry.Key}, s.engine.nowMs()) {
+			c.fault = loopFault()
+		}
 		changes = append(changes, c)
 		if it.state.flow.overwrites() && s.twoWay(it.state) {
 			for _, k := range it.keys() {

@@ -16,6 +16,8 @@ type Definition struct {
 	// Effects says for each side that writes of ours may have effects of their own there (triggers, cascades,
 	// computed or lossy columns), so that what is stored has to be compared with what was meant.
 	Effects [2]bool `json:"effects"`
+	// Fills says for each side that it may fill columns of rows that we insert there which flow only from there.
+	Fills [2]bool `json:"fills"`
 	// Parents are the foreign keys of each side that point to tables of mapped tables or of this one.
 	Parents [2][]Parent `json:"parents"`
 	// AutoKey says for each side that the key is a number that the database gives out.

@@ -11,9 +11,11 @@ import (
 // records each difference: that is a user's change, and flows back once.
 func (a *applier) effects(ctx context.Context, changes []*change) error {
 	last := make(map[echoKey]*change)
+	inserted := make(map[echoKey]bool)
 	var order []echoKey
 	for _, c := range changes {
-		if !c.flow.def.Effects[c.flow.from.Other()] || c.fault != nil {
+		to := c.flow.from.Other()
+		if c.fault != nil || (!c.flow.def.Effects[to] && !c.flow.def.Fills[to]) {
 			continue
 		}
 		for _, key := range c.finalKeys() {
@@ -21,12 +23,15 @@ func (a *applier) effects(ctx context.Context, changes []*change) error {
 			if last[k] == nil {
 				order = append(order, k)
 			}
-			last[k] = c
+			last[k], inserted[k] = c, c.insert || (inserted[k] && c.after != nil)
 		}
 	}
 	var rows []store.Row
 	for _, k := range order {
-		row, err := a.effect(ctx, last[k], k)
+		if !inserted[k] && !last[k].flow.def.Effects[last[k].flow.from.Other()] {
+			continue
+		}
+		row, err := a.effect(ctx, last[k], k, inserted[k])
 		if err != nil {
 			return err
 		}
@@ -53,7 +58,7 @@ func (c *change) finalKeys() []store.Row {
 
 // effect compares one key's row with what its last change meant; nil when they agree, or when the change did not get
 // through (the row then is not what it meant, and that is known already).
-func (a *applier) effect(ctx context.Context, c *change, k echoKey) (store.Row, error) {
+func (a *applier) effect(ctx context.Context, c *change, k echoKey, inserted bool) (store.Row, error) {
 	if a.resends[k] || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))] {
 		return nil, nil
 	}
@@ -67,24 +72,30 @@ func (a *applier) effect(ctx context.Context, c *change, k echoKey) (store.Row, 
 	if c.after != nil && store.EncodeRow(c.flow.target.KeyOf(c.after)) == k.key {
 		meant = c.after
 	}
-	if c.flow.pick(stored).Equal(meant) {
-		return nil, nil
+	known := stored
+	if inserted {
+		known = nil
 	}
-	var before store.Row
-	switch {
-	case meant != nil && stored != nil:
-		before = append(store.Row(nil), stored...)
-		for n, i := range c.flow.cols {
-			before[i] = meant[n]
-		}
-	case meant != nil:
-		before = make(store.Row, len(whole.Columns))
-		for n, i := range c.flow.cols {
-			before[i] = meant[n]
-		}
+	before := c.imagine(known, meant, len(whole.Columns))
+	if before.Equal(stored) {
+		return nil, nil
 	}
 	return store.Row{store.Int(0), store.Str(c.name), blob(k.key), blob(store.EncodeRow(before)),
 		blob(store.EncodeRow(stored))}, nil
+}
+
+// imagine is the whole row as the source thinks that it is now: what was meant, and what is known of columns that do not
+// flow this way.
+func (c *change) imagine(known, meant store.Row, columns int) store.Row {
+	if meant == nil {
+		return nil
+	}
+	row := make(store.Row, columns)
+	copy(row, known)
+	for n, i := range c.flow.cols {
+		row[i] = meant[n]
+	}
+	return row
 }
 
 func (c *change) keyOf(k echoKey) store.Row {

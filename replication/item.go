@@ -19,6 +19,7 @@ type item struct {
 	writer   string         // of a note or an echo
 	seq      int64
 	retry    retryKind // of a resend: asked for by a person
+	effect   bool      // of a change: the database made it of a write of ours
 	atMs     int64
 }
 

@@ -313,7 +313,7 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 	}
 	switch {
 	case end.User || r.foreign(&it, end):
-		it.kind, it.seen = itemChange, r.seen(m)
+		it.kind, it.seen, it.effect = itemChange, r.seen(m), !end.User
 		if it.before == nil || !it.before.Equal(it.after) {
 			r.emit(it)
 		}
@@ -382,7 +382,7 @@ func (r *reader) effect(c *store.Change, b *bracket) error {
 		return err
 	}
 	it := item{kind: itemChange, state: m, before: m.flow.pick(before), after: m.flow.pick(after), position: c.Position,
-		restart: b.restart, atMs: c.AtMs, seen: r.seen(m)}
+		restart: b.restart, atMs: c.AtMs, seen: r.seen(m), effect: true}
 	if !it.before.Equal(it.after) {
 		r.emit(it)
 	}

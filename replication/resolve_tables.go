@@ -95,6 +95,9 @@ func (r *resolver) effects() {
 		if len(triggers[s]) > 0 || r.computes(s) || r.cascades(s) || (!skips && r.othersTrigger(s)) {
 			r.def.Effects[s] = true
 		}
+		r.def.Fills[s] = slices.ContainsFunc(r.def.Columns, func(c tablemap.Column) bool {
+			return c.Direction.Flows(s) && !c.Direction.Flows(s.Other())
+		})
 	}
 	for _, s := range sides() {
 		if len(triggers[s]) > 0 && len(triggers[s.Other()]) == 0 {

@@ -38,6 +38,7 @@ type Stream struct {
 	skippedUser bool  // users' changes were among them
 	confirmedMs int64 // when
 	persistedMs int64
+	loops       loopGuard
 	backlog     map[string]bool // maps that have, or may have, rows in the target's tables queue and sent
 	progress    tablemap.StreamProgress
 }
@@ -46,7 +47,7 @@ type Stream struct {
 // they ended. A *store.GapError means that it cannot; the maps concerned have been told.
 func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, error) {
 	s := &Stream{engine: e, from: from, source: e.Stores[from], target: e.Stores[from.Other()],
-		reader: newReader(e, from), backlog: make(map[string]bool)}
+		reader: newReader(e, from), backlog: make(map[string]bool), loops: make(loopGuard)}
 	s.confirmedMs, s.persistedMs = e.nowMs(), e.nowMs()
 	for _, st := range e.Stores {
 		if err := st.Capture(ctx); err != nil {

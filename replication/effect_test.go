@@ -1,0 +1,101 @@
+package replication_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/replication"
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/memory"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// newPair makes a link of one map between two tables and runs it until it is live.
+func newPair(t *testing.T, m tablemap.Map, tables [2]memory.Table) *world {
+	t.Helper()
+	w := &world{rand: rand.New(rand.NewPCG(1, 1)), ctx: context.Background(), story: newStory(), hooked: true, ending: true}
+	for side := range w.dbs {
+		w.dbs[side] = memory.New(memory.Options{CopyRows: 100, Clock: func() int64 { return w.nowMs }})
+		require.NoError(t, w.dbs[side].Create(tables[side]))
+		m.Tables[side] = tables[side].Name
+	}
+	m.Name = "pair"
+	link := tablemap.Link{Name: "pair", Sides: [2]string{"left", "right"}, Master: tablemap.Left, Maps: []tablemap.Map{m}}
+	w.engine = &replication.Engine{Link: link, Stores: [2]store.Store{w.dbs[0].Store(), w.dbs[1].Store()},
+		Now: func() time.Time { return time.UnixMilli(w.nowMs) }}
+	w.maps = []*controller{{world: w, def: m, want: wantLive}}
+	w.plan.withSync = true
+	require.NoError(t, w.settle())
+	return w
+}
+
+func table(name string, triggers ...memory.Trigger) memory.Table {
+	return memory.Table{Name: name, Key: []string{"k"}, Triggers: triggers, Columns: []memory.Column{
+		{Name: "k", Type: words(), NotNull: true}, {Name: "v", Type: words()}, {Name: "n", Type: number64(), Default: store.Int(7)}}}
+}
+
+func (w *world) write(t *testing.T, side tablemap.Side, values memory.Values) {
+	t.Helper()
+	name := w.maps[0].def.Tables[side]
+	require.NoError(t, w.dbs[side].Exec(func(u *memory.User) error {
+		n, err := u.Update(name, memory.Values{"k": values["k"]}, values)
+		if err == nil && n == 0 {
+			err = u.Insert(name, values)
+		}
+		return err
+	}))
+	require.NoError(t, w.settle())
+}
+
+func (w *world) both() [2][]store.Row {
+	return [2][]store.Row{w.dbs[0].Rows(w.maps[0].def.Tables[0]), w.dbs[1].Rows(w.maps[0].def.Tables[1])}
+}
+
+// appends is a trigger that changes column v at each write.
+func appends(text string) memory.Trigger {
+	return memory.Trigger{Name: "append", Before: func(op store.Op, _, row store.Row) (store.Row, error) {
+		if op == store.Delete {
+			return row, nil
+		}
+		return store.Row{row[0], store.Str(row[1].S + text), row[2]}, nil
+	}}
+}
+
+func TestWhatATriggerMakesOfOurWriteFlowsBackOnce(t *testing.T) {
+	t.Parallel()
+	for _, side := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		tables := [2]memory.Table{table("a"), table("b")}
+		tables[side].Triggers = []memory.Trigger{appends("!")}
+		w := newPair(t, tablemap.Map{}, tables)
+		w.write(t, side.Other(), memory.Values{"k": store.Str("x"), "v": store.Str("hello")})
+		want := []store.Row{{store.Str("x"), store.Str("hello!"), store.Int(7)}}
+		require.Equal(t, [2][]store.Row{want, want}, w.both())
+		require.Zero(t, w.held())
+	}
+}
+
+func TestARowThatNeverSettlesIsHeldAsALoop(t *testing.T) {
+	t.Parallel()
+	w := newPair(t, tablemap.Map{}, [2]memory.Table{table("a", appends("a")), table("b", appends("b"))})
+	w.write(t, tablemap.Left, memory.Values{"k": store.Str("x"), "v": store.Str("")})
+	w.write(t, tablemap.Left, memory.Values{"k": store.Str("y"), "v": store.Str("")})
+	errors, err := w.engine.Errors(t.Context(), replication.ErrorQuery{Map: "pair", Code: string(store.CodeLoop)})
+	require.NoError(t, err)
+	require.Len(t, errors, 2)
+}
+
+func TestAColumnThatTheTargetFillsFlowsBack(t *testing.T) {
+	t.Parallel()
+	m := tablemap.Map{Key: []tablemap.Column{{Names: [2]string{"k", "k"}}}, Columns: []tablemap.Column{
+		{Names: [2]string{"v", "v"}}, {Names: [2]string{"n", "n"}, Direction: tablemap.RightToLeft}}}
+	left := table("a")
+	left.Columns[2].Default = store.Value{}
+	w := newPair(t, m, [2]memory.Table{left, table("b")})
+	w.write(t, tablemap.Left, memory.Values{"k": store.Str("x"), "v": store.Str("hello")})
+	want := []store.Row{{store.Str("x"), store.Str("hello"), store.Int(7)}}
+	require.Equal(t, [2][]store.Row{want, want}, w.both())
+}
