@@ -13,7 +13,8 @@ const (
 	pollFirst = time.Millisecond
 	pollLast  = 30 * time.Millisecond
 	pollFor   = time.Second
-	biteRows  = 1000 // entries removed in one transaction
+	biteRows  = 1000   // entries removed in one transaction
+	trimRows  = 10_000 // entries that may gather though no change stands for them
 
 	sqlPurge = "DELETE FROM main." + outboxTable + " WHERE seq <= ?1"
 	sqlNote  = "UPDATE main." + logTable + " SET confirmed = ?1, confirmed_at = ?2, purged = max(purged, ?3)"
@@ -94,6 +95,25 @@ func (l *Log) Confirm(ctx context.Context, upTo store.Position) error {
 	}
 	l.release(done)
 	return nil
+}
+
+// trim removes entries that no change stands for, when many have come since the last one that was delivered and all that
+// were delivered are confirmed. It is tried again later if it fails.
+func (l *Log) trim(ctx context.Context) {
+	if l.read.seq < l.horizon || l.read.seq < l.trimmed+trimRows {
+		return
+	}
+	delivered, err := parse(l.last)
+	for more := err == nil; more; {
+		err := l.s.writer.writeLightly(ctx, func(c *conn) error {
+			e, err := readEnds(ctx, c)
+			if more = err == nil && e.confirmed.seq >= delivered.seq; more {
+				l.trimmed, more, err = l.bite(ctx, c, l.last, e.confirmed)
+			}
+			return err
+		})
+		more = more && err == nil
+	}
 }
 
 // bite notes what is confirmed and removes some entries. It returns up to where, and whether more are to go.

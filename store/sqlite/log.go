@@ -35,6 +35,7 @@ type Log struct {
 	filters  map[string]int64 // tables of the connection that evaluate filters, with their layout
 
 	out     []store.Change // of the call that is going on
+	trimmed int64          // the log has been trimmed up to here
 	last    store.Position // delivered
 	after   int            // how many positions were taken behind the last entry's
 	pending []touched
@@ -178,6 +179,9 @@ func (l *Log) Next(ctx context.Context, limit int) (store.Batch, error) {
 		out, err = l.next(ctx, max(limit, 1))
 		return err
 	})
+	if err == nil && len(out.Changes) == 0 {
+		l.trim(ctx)
+	}
 	return out, err
 }
 
