@@ -41,7 +41,7 @@ func (s *session) stillGoing(ctx context.Context, err error, name, status string
 	if status == "" {
 		status = "under way"
 	}
-	hint := "nothing was undone: see `dualwrite status " + name + "`"
+	hint := "it was not undone and goes on by itself: see `dualwrite status " + name + "`"
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fail(exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s", name, status, s.program.timeout), hint)
