@@ -55,6 +55,9 @@ const (
 const (
 	kindChange = "change" // of a user
 	kindResend = "resend" // the source's row as it was when the reader came by
+
+	kindRetry       = "retry"        // a resend that a person asked for: what is held of its key gives way
+	kindRetryInsert = "retry insert" // likewise, of a row under a generated key
 )
 
 // entry is a row of the queue, or the payload of a held change. Images are in the source's columns (flow.source);

@@ -131,13 +131,6 @@ func (c *Copy) load(ctx context.Context) (tablemap.Side, error) {
 func (c *Copy) again(ctx context.Context) error {
 	for _, l := range c.legs {
 		*l.state = copyState{}
-		r, err := c.engine.newReplay(ctx, c.name, l.flow.from, keepQueue)
-		if err != nil {
-			return err
-		}
-		c.before = append(c.before, r)
-	}
-	for _, l := range c.legs {
 		err := l.commit(ctx, func(tx store.Tx) (body, error) {
 			q := and(byMap(store.HeldTable, c.name), "phase", store.Eq, store.Str(phaseInitial))
 			return body{}, tx.Delete(ctx, q)
@@ -147,11 +140,12 @@ func (c *Copy) again(ctx context.Context) error {
 		}
 	}
 	for _, l := range c.legs {
-		r, err := c.engine.newHeldRetry(ctx, c.name, l.flow)
-		if err != nil {
-			return err
+		if l.flow.overwrites() {
+			c.before = append(c.before, &rerunRetry{resendRetry: resendRetry{engine: c.engine, flow: l.flow}})
 		}
-		c.before = append(c.before, r)
+	}
+	for _, l := range c.legs {
+		c.before = append(c.before, &rerun{engine: c.engine, flow: l.flow})
 	}
 	return nil
 }

@@ -123,6 +123,12 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 		e.Kind = kindResend
 		e.Seen = ""
 	}
+	switch it.retry {
+	case retryRow:
+		e.Kind = kindRetry
+	case retryInsert:
+		e.Kind = kindRetryInsert
+	}
 	c := newChange(it.state.flow, e, before, after)
 	c.state, c.retry = it.state, it.retry != retryNone
 	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)

@@ -258,7 +258,8 @@ func changeOf(f *flow, e entry) (*change, error) {
 		return nil, err
 	}
 	c := newChange(f, e, before, after)
-	c.insert = e.Kind == kindChange && before == nil
+	c.insert = (e.Kind == kindChange && before == nil) || e.Kind == kindRetryInsert
+	c.retry = e.Kind == kindRetry || e.Kind == kindRetryInsert
 	if before == nil && after == nil { // a resend of an absent row: the key is all there is
 		if c.key, err = store.DecodeRow(e.Key); err != nil {
 			return nil, err

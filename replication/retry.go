@@ -74,12 +74,33 @@ func (e *Engine) newRetryParts(ctx context.Context, mapName string, from tablema
 	return []retryPart{swap, &bringRetry{engine: e, flow: f, only: only}}, nil
 }
 
-// newHeldRetry begins, for the rerun of an initial sync, to try the changes that the replay of the kept queue held.
-func (e *Engine) newHeldRetry(_ context.Context, _ string, f *flow) (Stepper, error) {
-	if f.overwrites() {
-		return &sweep{engine: e, flow: f}, nil
+// rerun is what the rerun of an initial sync does in one direction before it compares the tables again: held rows are
+// asked for, the kept queue is played back, and where changes are compared and set, what that has held is tried again.
+type rerun struct {
+	engine *Engine
+	flow   *flow
+	replay *Replay
+	swap   *swapRetry
+}
+
+// Step does the next piece.
+func (r *rerun) Step(ctx context.Context) (Outcome, error) {
+	switch {
+	case r.replay == nil:
+		var err error
+		r.replay, err = r.engine.newReplay(ctx, r.flow.def.Map.Name, r.flow.from, keepQueue)
+		return Moved, err
+	case r.swap == nil:
+		outcome, err := r.replay.Step(ctx)
+		if outcome == Done && err == nil {
+			r.swap = &swapRetry{engine: r.engine, flow: r.flow, tried: make(map[int64]bool), stuck: make(map[string]bool)}
+			return Moved, nil
+		}
+		return outcome, err
+	case r.flow.overwrites():
+		return Done, nil
 	}
-	return &swapRetry{engine: e, flow: f, tried: make(map[int64]bool), stuck: make(map[string]bool)}, nil
+	return r.swap.Step(ctx)
 }
 
 // wantedKey makes the target's encoded key of what a person typed.

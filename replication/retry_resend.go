@@ -105,80 +105,38 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 	})
 }
 
-// sweep deals with what is held where the source overwrites, while the map is in its queue and is about to be compared
-// again: the target's row becomes what the source's is now. What changes there afterwards is in the queue.
-type sweep struct {
-	engine *Engine
-	flow   *flow
-	writer *writer
-	after  int64 // id of the last held change dealt with
+// rerunRetry asks for held rows where the source overwrites, while the map is in its queue, and waits until the queue
+// has them: the replay that follows tries them in their turn.
+type rerunRetry struct {
+	resendRetry
+	note int64 // sequence number of a note behind the resends; 0: not written yet
 }
 
-const sweepLimit = 200
-
-// Step deals with some keys in one transaction.
-func (s *sweep) Step(ctx context.Context) (Outcome, error) {
-	name, to := s.flow.def.Map.Name, s.engine.Stores[s.flow.from.Other()]
-	if s.writer == nil {
-		var err error
-		if s.writer, err = fence(ctx, to, writerRetry+name, s.engine.nowMs); err != nil {
+// Step asks, notes, and waits for the note to be met.
+func (r *rerunRetry) Step(ctx context.Context) (Outcome, error) {
+	name, to := r.flow.def.Map.Name, r.flow.from.Other()
+	if r.note == 0 {
+		all, err := r.read(ctx)
+		if err != nil || len(all) == 0 {
+			return Done, err
+		}
+		if err := r.ask(ctx, all); err != nil {
 			return Moved, err
 		}
+		r.note, err = r.engine.note(ctx, r.flow.from, name)
+		return Moved, err
 	}
-	view, err := s.engine.Stores[s.flow.from].View(ctx)
+	view, err := r.engine.Stores[to].View(ctx)
 	if err != nil {
 		return Moved, fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
-	n := 0
-	err = s.writer.do(ctx, marker{mapName: name, lock: true}, func(tx store.Tx) (body, error) {
-		q := and(heldChanges(name), "id", store.Gt, store.Int(s.after))
-		q.Limit = sweepLimit
-		rows, err := tx.Select(ctx, q)
-		if err != nil {
-			return body{}, fmt.Errorf("read held changes: %w", err)
-		}
-		n = len(rows)
-		for _, row := range rows {
-			if err := s.one(ctx, tx, view, heldOf(row)); err != nil {
-				return body{}, err
-			}
-		}
-		return body{}, nil
-	})
-	if err != nil || n == sweepLimit {
+	at, err := metAt(ctx, view, writerOps, r.note)
+	if err != nil {
 		return Moved, err
 	}
-	return Done, nil
-}
-
-func (s *sweep) one(ctx context.Context, tx store.Tx, source store.View, h held) error {
-	s.after = h.ID
-	keys, err := s.flow.sourceKeys(h)
-	if err != nil {
-		return err
+	if at == "" {
+		return Idle, nil
 	}
-	found, err := source.Lookup(ctx, &s.flow.source, keys)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", s.flow.source.Table, err)
-	}
-	a := newApplier(s.engine, tx, phaseReplay, nil)
-	c := &change{flow: s.flow, name: h.Map, entry: h.entry, retry: true, ids: []int64{h.ID}, held: []string{h.Key}}
-	for i, key := range keys {
-		row, bad := s.flow.translate(found[i])
-		if bad != nil {
-			return a.failedAgain(ctx, &h, reason{bad.code, bad.column, bad.text})
-		}
-		c.after = row
-		target, _ := c.targetKeys(key, nil)
-		write := store.Write{Relation: &s.flow.target, Guard: store.Overwrite, Key: target, After: row}
-		results, err := tx.ApplyEach(ctx, []store.Write{write})
-		if err != nil {
-			return err
-		}
-		if results[0].Outcome == store.Failed {
-			return a.failedAgain(ctx, &h, explain(c, results[0].Err))
-		}
-	}
-	return a.release(ctx, c)
+	return Done, r.engine.forgetNotes(ctx, to, name, store.Int(r.note))
 }

@@ -325,6 +325,14 @@ func (e *Engine) note(ctx context.Context, side tablemap.Side, mapName string) (
 	return seq, err
 }
 
+// forgetNotes removes what the stream into a side has told of notes of the commands' writer.
+func (e *Engine) forgetNotes(ctx context.Context, side tablemap.Side, mapName string, seqs ...store.Value) error {
+	return e.ops(ctx, side, marker{mapName: mapName}, func(tx store.Tx) (body, error) {
+		q := store.Query{Table: store.MetTable, Where: []store.Cond{store.Where("writer", store.Eq, store.Str(writerOps))}}
+		return body{}, tx.Delete(ctx, in(q, "seq", seqs))
+	})
+}
+
 // repair asks the side whose changes win to send the rows as they are. A row that it lacks is brought there, if it
 // may flow there at all: a repair deletes nothing that the other side could have.
 func (v *Verify) repair(ctx context.Context, wrong []doubt) error {
@@ -380,11 +388,7 @@ func (v *Verify) forgetNotes(ctx context.Context) error {
 		if len(seqs) == 0 {
 			continue
 		}
-		err := v.engine.ops(ctx, tablemap.Side(side), marker{mapName: v.name}, func(tx store.Tx) (body, error) {
-			q := store.Query{Table: store.MetTable, Where: []store.Cond{store.Where("writer", store.Eq, store.Str(writerOps))}}
-			return body{}, tx.Delete(ctx, in(q, "seq", seqs))
-		})
-		if err != nil {
+		if err := v.engine.forgetNotes(ctx, tablemap.Side(side), v.name, seqs...); err != nil {
 			return err
 		}
 		v.used[side] = nil
