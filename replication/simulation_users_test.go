@@ -90,6 +90,9 @@ func (u *users) begin(w *world) {
 
 // act makes one transaction of a user. What a constraint or another transaction refuses is not done.
 func (u *users) act(w *world, side tablemap.Side) {
+	if !w.withSync && !w.attached() {
+		return // without an initial write, what is there before would not be carried
+	}
 	was := w.hooked
 	w.hooked = true
 	defer func() { w.hooked = was }()
@@ -109,6 +112,15 @@ func (u *users) act(w *world, side tablemap.Side) {
 			note()
 		}
 	}
+}
+
+func (w *world) attached() bool {
+	for _, c := range w.maps {
+		if c.run == 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), error) {
