@@ -173,7 +173,7 @@ func (s *session) unreachable(err error) error {
 	}
 	f := explain(err)
 	if f.Code == "error" {
-		f = fail(exitError, "database_unavailable", f.Message, "see that both databases run and that their URLs in "+s.program.config+" are right")
+		f = fail(exitError, "database_unavailable", f.Message, "see that the URLs in "+s.program.config+" are right, and that both databases are up and this user may write them")
 	}
 	return f
 }
