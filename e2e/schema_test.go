@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -82,6 +81,3 @@ func passed(t *testing.T, l *harness.Link) {
 
 // ours counts what of dualwrite makes work for an application: triggers on its tables.
 const ours = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'dualwrite%'"
-
-// words are the fields of a text.
-func words(text string) []string { return strings.Fields(text) }

@@ -88,6 +88,12 @@ func (l *Link) Work() *Process {
 	return p
 }
 
+// Start begins a dualwrite command and does not wait for it: see Process.Wait.
+func (l *Link) Start(args ...string) *Process {
+	l.t.Helper()
+	return begin(l.t, l.Folder, args[0], l.command(context.Background(), args...))
+}
+
 func (l *Link) command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, os.Getenv(variableProgram), append([]string{"--config", l.Config}, args...)...)
 	command.Env = environment(l.address)

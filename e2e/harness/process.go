@@ -106,6 +106,15 @@ func (p *Process) Stop() {
 	}
 }
 
+// Wait waits until the process has ended by itself with exit code 0, and returns what it has printed.
+func (p *Process) Wait() string {
+	p.t.Helper()
+	if !polled(Patience, func() bool { return !p.Alive() }) || p.err != nil {
+		p.t.Fatalf("%s did not end well: %v\n%s", p.name, p.err, tail(p.Output(), 30))
+	}
+	return p.Output()
+}
+
 // Freeze stops the process in its tracks by SIGSTOP; Thaw lets it go on.
 func (p *Process) Freeze() { _ = syscall.Kill(-p.Pid(), syscall.SIGSTOP) }
 
