@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -21,6 +22,7 @@ type applier struct {
 	order     []echoKey // of resends
 	conflicts []store.Row
 	tokens    map[string]bool // of changes held in this transaction
+	released  bool            // a retry has settled something in this transaction
 	orphans   map[string]bool // whether maps have keys that only the other side had
 }
 
@@ -54,8 +56,12 @@ func (a *applier) apply(ctx context.Context, changes []*change) error {
 		return err
 	}
 	var clear []*change
+	each := a.careful || slices.ContainsFunc(changes, func(c *change) bool { return c.retry })
 	for i, c := range changes {
-		if a.careful {
+		if each {
+			if err := a.recheck(ctx, c, blocked, i); err != nil {
+				return err
+			}
 			if err := a.applyOne(ctx, c, blocked[i]); err != nil {
 				return err
 			}
@@ -82,6 +88,19 @@ func (a *applier) apply(ctx context.Context, changes []*change) error {
 		return err
 	}
 	return a.finish(ctx, changes)
+}
+
+// recheck looks again whether a change is blocked, if a retry in this transaction may have set it free.
+func (a *applier) recheck(ctx context.Context, c *change, blocked map[int]bool, i int) error {
+	if !blocked[i] || !a.released || c.retry {
+		return nil
+	}
+	again, err := a.findBlocked(ctx, []*change{c})
+	if err != nil {
+		return err
+	}
+	blocked[i] = again[0]
+	return nil
 }
 
 // applyAll makes many changes in one go.

@@ -96,6 +96,7 @@ func (a *applier) release(ctx context.Context, c *change) error {
 		}
 		q, keys = in(byMap(store.HeldTable, c.name), "id", ids), unique(c.held)
 	}
+	a.released = true
 	if err := a.tx.Delete(ctx, q); err != nil {
 		return fmt.Errorf("release held changes: %w", err)
 	}

@@ -21,6 +21,7 @@ const (
 // send the row as it is; where it compares and sets, one write goes from the first held image to the last.
 type Retry struct {
 	parts []retryPart
+	done  []bool
 }
 
 // retryPart is one direction of a retry.
@@ -40,6 +41,7 @@ func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]st
 		}
 		r.parts = append(r.parts, parts...)
 	}
+	r.done = make([]bool, len(r.parts))
 	return r, nil
 }
 
@@ -148,11 +150,15 @@ func (f *flow) typedValue(i int, text string, bySource bool) (store.Value, error
 // Step does the next piece.
 func (r *Retry) Step(ctx context.Context) (Outcome, error) {
 	waiting := false
-	for _, p := range r.parts {
+	for i, p := range r.parts {
+		if r.done[i] {
+			continue
+		}
 		outcome, err := p.Step(ctx)
 		if err != nil || outcome == Moved {
 			return Moved, err
 		}
+		r.done[i] = outcome == Done
 		waiting = waiting || outcome == Idle
 	}
 	if waiting {

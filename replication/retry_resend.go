@@ -13,7 +13,7 @@ type resendRetry struct {
 	flow   *flow
 	only   string // the one key to try; "" tries all
 	asked  bool
-	open   map[string]int64 // attempts so far, by the held key
+	open   map[string]held // the first held change of each key, as it was
 	result RetryResult
 }
 
@@ -31,18 +31,18 @@ func (r *resendRetry) Step(ctx context.Context) (Outcome, error) {
 	if !r.asked {
 		return Moved, r.ask(ctx, all)
 	}
-	first := make(map[string]int64)
+	first := make(map[string]held)
 	for _, h := range all {
 		if _, known := first[h.Key]; !known {
-			first[h.Key] = h.Attempts
+			first[h.Key] = h
 		}
 	}
 	for _, key := range sortedKeys(r.open) {
-		attempts, still := first[key]
+		now, still := first[key]
 		switch {
-		case !still:
+		case !still || now.ID != r.open[key].ID:
 			r.result.Applied++
-		case attempts > r.open[key]:
+		case now.Attempts > r.open[key].Attempts:
 			r.result.Left++
 		default:
 			continue
@@ -66,7 +66,7 @@ func (r *resendRetry) read(ctx context.Context) ([]held, error) {
 
 // ask writes resends for every key of every held row, in the order they were held.
 func (r *resendRetry) ask(ctx context.Context, all []held) error {
-	r.asked, r.open = true, make(map[string]int64)
+	r.asked, r.open = true, make(map[string]held)
 	kinds := make(map[string]retryKind)
 	var order []string
 	for _, h := range all {
@@ -74,7 +74,7 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 			continue
 		}
 		if _, known := r.open[h.Key]; !known {
-			r.open[h.Key] = h.Attempts
+			r.open[h.Key] = h
 			r.result.Tried++
 		}
 		keys, err := r.flow.sourceKeys(h)
