@@ -36,6 +36,7 @@ func TestErrorsReachTemporalWithoutValues(t *testing.T) {
 		{"fault", fmt.Errorf("x: %w", &store.MapError{Table: "t", Reason: "no column c", Err: database}), tablemap.ErrorFault, "table t: no column c", ""},
 		{"fenced", fmt.Errorf("x: %w", store.ErrFenced), tablemap.ErrorFenced, store.ErrFenced.Error(), ""},
 		{"row", &store.RowError{Table: "t", Code: store.CodeUnique, Detail: secret, Err: database}, "Database", "row of t refused: unique", ""},
+		{"temporary", fmt.Errorf("x: %w", store.Because("the disk is full", database)), "Temporary", "temporary database error: the disk is full", ""},
 		{"unknown", database, "Database", "database error (*errors.errorString)", ""},
 		{"network", fmt.Errorf("%s: %w", secret, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}),
 			"Database", "database error: dial tcp: connection refused", ""},

@@ -72,8 +72,8 @@ func cause(err error) string {
 	switch {
 	case errors.As(err, &network):
 		return ": " + network.Error()
-	case errors.Is(err, store.ErrBusy):
-		return ": " + store.ErrBusy.Error()
+	case store.Reason(err) != "":
+		return ": " + store.Reason(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return ": no answer in time"
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
-// persistFor is how long a short activity waits out temporary errors before Temporal tries it again.
-const persistFor = 20 * time.Second
+// persistFor is how long a short activity waits out temporary errors before Temporal is told of them and tries again.
+const persistFor = 5 * time.Second
 
 // persist does a short piece of work, trying again after temporary errors.
 func (a *Activities) persist(ctx context.Context, work func(ctx context.Context) error) error {

@@ -85,12 +85,25 @@ func (e *GapError) Error() string {
 // Transient wraps an error so that it matches ErrTransient.
 func Transient(err error) error { return &transientError{err: err} }
 
+// Because is Transient with the reason as one clause, without values of rows: it may reach logs and Temporal.
+func Because(reason string, err error) error { return &transientError{err: err, reason: reason} }
+
 // Busy wraps an error so that it matches ErrTransient and ErrBusy.
-func Busy(err error) error { return &transientError{err: err, busy: true} }
+func Busy(err error) error { return &transientError{err: err, reason: ErrBusy.Error(), busy: true} }
+
+// Reason is the clause that says why an error is a temporary one; "" where it is not known.
+func Reason(err error) string {
+	var t *transientError
+	if errors.As(err, &t) {
+		return t.reason
+	}
+	return ""
+}
 
 type transientError struct {
-	err  error
-	busy bool
+	err    error
+	reason string
+	busy   bool
 }
 
 func (e *transientError) Error() string { return e.err.Error() }

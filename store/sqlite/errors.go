@@ -58,7 +58,15 @@ func fault(err error) error {
 	switch code(err) & 0xff {
 	case codeBusy, codeLocked:
 		return store.Busy(err)
-	case codeFull, codeIO, codeReadOnly, codeNoMemory, codeInterrupt, codeCantOpen, codeProtocol, codeSchema:
+	case codeFull:
+		return store.Because("the disk is full", err)
+	case codeReadOnly:
+		return store.Because("the file is read-only", err)
+	case codeCantOpen:
+		return store.Because("the file or its journal cannot be opened", err)
+	case codeIO:
+		return store.Because("the file cannot be read or written", err)
+	case codeNoMemory, codeInterrupt, codeProtocol, codeSchema:
 		return store.Transient(err)
 	}
 	return err
