@@ -21,6 +21,7 @@ func TestCrashWorkerAndTemporalUnderLoad(t *testing.T) {
 	l := harness.New(t, harness.Setup{Left: leftCustomers + auditLeft + leftRange(1, 3000, "old"),
 		Right: rightCustomers + auditRight + rightRange(2001, 5000, "other"), Maps: customers, Server: server})
 	c := &crashes{t: t, link: l, server: server, chance: rand.New(rand.NewPCG(seed, 3)), worker: l.Work()}
+	onFailure(t, l)
 	l.Do("run", "customers", "--no-wait")
 	u := workload(t, l, seed)
 	for i := range kills {

@@ -142,3 +142,20 @@ func carried(l *harness.Link, name string) {
 	l.Right.Becomes("SELECT count(*) FROM account WHERE accountnumber = 'L-"+name+"'", "1")
 	l.Left.Becomes("SELECT count(*) FROM custtable WHERE account = 'R-"+name+"'", "1")
 }
+
+// onFailure shows where Temporal has the workflows of a link when the test has failed.
+func onFailure(t *testing.T, l *harness.Link) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		for _, id := range []string{l.Name + "/link", l.Workflow("customers")} {
+			for _, command := range []string{"describe", "show"} {
+				r := l.TryTemporal("workflow", command, "-w", id)
+				t.Logf("%s of %s:\n%s%s", command, id, r.Out, r.Err)
+			}
+		}
+		t.Logf("status:\n%s", l.Try("status", "customers").Out)
+	})
+}

@@ -19,6 +19,7 @@ const heartbeatTimeout = 15 * time.Second
 func TestCrashWorkerThatWasReplacedGoesOn(t *testing.T) {
 	t.Parallel()
 	l := customersLink(t, auditLeft, auditRight)
+	onFailure(t, l)
 	first := l.Work()
 	l.Do("run", "customers")
 	u := workload(t, l, 7)
