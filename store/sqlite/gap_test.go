@@ -203,3 +203,22 @@ func TestEntriesOutsideTheFilterAreRemovedToo(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, batch.Changes, 1)
 }
+
+// TestConfirmThatWasCutShortIsNotReadAgain: a crash between two bites leaves entries that were confirmed, the first of
+// them in the middle of a transaction.
+func TestConfirmThatWasCutShortIsNotReadAgain(t *testing.T) {
+	t.Parallel()
+	u, r := plain(t)
+	u.shell(t, "INSERT INTO t VALUES (1, 'a', 1), (2, 'b', 2), (3, 'c', 3), (4, 'd', 4);")
+	r.follow(t, 100)
+	u.shell(t, "UPDATE dualwrite_log SET confirmed = 4, purged = 2; DELETE FROM dualwrite_outbox WHERE seq <= 2;")
+	var err error
+	r.log, err = u.store.Open(context.Background(), r.last)
+	require.NoError(t, err)
+	r.seen = nil
+	u.shell(t, "INSERT INTO t VALUES (5, 'e', 5);")
+	r.follow(t, 100)
+	require.Equal(t, "insert", r.ops())
+	require.NoError(t, r.log.Confirm(context.Background(), r.last))
+	require.Equal(t, []string{"0"}, strings.Fields(u.shell(t, "SELECT count(*) FROM dualwrite_outbox;")))
+}

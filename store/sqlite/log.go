@@ -24,6 +24,7 @@ type Log struct {
 	watch  *watch
 
 	cursor   place
+	begins   int64 // entries up to here were confirmed when the log was opened; some may still be there
 	read     place // the last entry read
 	horizon  int64 // the last entry of the state that is being read; between transactions
 	version  int64 // of the schema when the captures were last looked at; 0: not yet
@@ -124,7 +125,7 @@ func (l *Log) start(ctx context.Context) error {
 			return err
 		}
 	}
-	l.read = place{seq: max(e.purged, lost)}
+	l.read, l.begins = place{seq: max(e.purged, lost)}, e.confirmed.seq
 	l.horizon, l.verified = l.read.seq, -1
 	return nil
 }

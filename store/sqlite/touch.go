@@ -52,11 +52,14 @@ const lookAhead = 500
 
 func key(l *layout, row store.Row) string { return store.EncodeRow(row[:l.Key]) }
 
-// emit appends a change at the place of an entry.
+// emit appends a change at the place of an entry. What was confirmed before the log was opened is not delivered again,
+// though a crash may have come before it was all removed: it would begin in the middle of a transaction.
 func (l *Log) emit(e *entry, c store.Change) {
 	c.Position, c.AtMs = position(e.seq, e.at), e.at
 	l.last, l.after = c.Position, 0
-	l.out = append(l.out, c)
+	if e.seq > l.begins {
+		l.out = append(l.out, c)
+	}
 }
 
 func (l *Log) ledgerChange(e *entry) store.Change {
