@@ -107,7 +107,7 @@ func TestAcceptance05RunningIsLiveBothWays(t *testing.T) {
 	require.Equal(t, []string{"Not running", "Initializing", "Running"}, past(t, l, "customers"))
 }
 
-// past are the statuses that a map has had, by the runs of its workflow, oldest first.
+// past are the statuses that a map has had: what each run of its workflow began with, oldest first.
 func past(t *testing.T, l *harness.Link, name string) []string {
 	t.Helper()
 	var runs []struct {
@@ -128,11 +128,21 @@ func past(t *testing.T, l *harness.Link, name string) []string {
 	})
 	var all []string
 	for _, r := range runs {
-		var answer struct{ QueryResult []harness.Report }
-		out := l.Temporal("workflow", "query", "-w", l.Workflow(name), "-r", r.Execution.RunID, "--type", "status", "-o", "json")
-		require.NoError(t, json.Unmarshal([]byte(out), &answer), out)
-		require.Len(t, answer.QueryResult, 1, out)
-		all = append(all, string(answer.QueryResult[0].Status))
+		var history struct {
+			Events []struct {
+				Started struct {
+					Input struct{ Payloads []struct{ Data []byte } }
+				} `json:"workflowExecutionStartedEventAttributes"`
+			}
+		}
+		out := l.Temporal("workflow", "show", "-w", l.Workflow(name), "-r", r.Execution.RunID, "-o", "json")
+		require.NoError(t, json.Unmarshal([]byte(out), &history))
+		require.NotEmpty(t, history.Events)
+		input := history.Events[0].Started.Input.Payloads
+		require.Len(t, input, 1)
+		var began struct{ Status string }
+		require.NoError(t, json.Unmarshal(input[0].Data, &began))
+		all = append(all, began.Status)
 	}
 	return all
 }

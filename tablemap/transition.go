@@ -111,6 +111,9 @@ func Next(at Situation, c Command, o Options) (Status, error) {
 }
 
 func join(actions []Command) string {
+	if len(actions) == 0 {
+		return "nothing until that has ended"
+	}
 	names := make([]string, len(actions))
 	for i, c := range actions {
 		names[i] = string(c)

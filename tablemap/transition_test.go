@@ -72,6 +72,8 @@ func TestNextAllowsJustTheActions(t *testing.T) {
 	}
 	_, err := tablemap.Next(tablemap.Situation{Status: tablemap.Running}, tablemap.Run, tablemap.Options{})
 	require.EqualError(t, err, "run is not allowed while Running; allowed: pause, stop")
+	_, err = tablemap.Next(tablemap.Situation{Status: tablemap.Resuming}, tablemap.Run, tablemap.Options{})
+	require.EqualError(t, err, "run is not allowed while Resuming; allowed: nothing until that has ended")
 }
 
 func TestEveryStatusCanBeReachedAndLeft(t *testing.T) {
