@@ -33,7 +33,7 @@ func TestCrashWorkerAndTemporalUnderLoad(t *testing.T) {
 	}
 	statements := u.stop()
 	l.Await("customers", harness.Running)
-	once(t, l)
+	once(t, l, "F", "D")
 	t.Logf("%d statements, %d kills of the worker, %d of Temporal", statements, c.workers, c.servers)
 }
 

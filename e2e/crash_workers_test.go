@@ -35,7 +35,7 @@ func TestCrashWorkerThatWasReplacedGoesOn(t *testing.T) {
 	}
 	u.stop()
 	require.True(t, first.Alive() && second.Alive(), "a fenced attempt ends, not its worker")
-	once(t, l)
+	once(t, l, "F", "D")
 }
 
 // freezeUnlocked stops a process while it holds no lock: SQLite would have everybody wait for it, and the second worker
