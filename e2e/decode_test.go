@@ -2,7 +2,11 @@ package e2e_test
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // decoded replaces what Temporal sends as base64 by what it says.
@@ -15,4 +19,12 @@ func decoded(text string) string {
 		}
 		return string(plain)
 	})
+}
+
+// read reads JSON that a command has printed.
+func read[T any](t *testing.T, text string) T {
+	t.Helper()
+	var v T
+	require.NoError(t, json.Unmarshal([]byte(text), &v), text)
+	return v
 }

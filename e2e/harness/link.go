@@ -115,6 +115,22 @@ func (l *Link) Try(args ...string) Result {
 	return l.finish(l.command(ctx, args...))
 }
 
+// OnTerminal carries out a dualwrite command as a person would on a terminal, answers its question, and returns what is
+// to be seen there. The command must end with exit code 0.
+func (l *Link) OnTerminal(answer string, args ...string) string {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	plain := l.command(ctx, args...)
+	command := exec.CommandContext(ctx, "script", "--quiet", "--return", "--command", strings.Join(plain.Args, " "), "/dev/null")
+	command.Env, command.Dir, command.Stdin = plain.Env, plain.Dir, strings.NewReader(answer+"\n")
+	r := l.finish(command)
+	if r.Exit != 0 {
+		l.t.Fatalf("dualwrite %s on a terminal: exit code %d\n%s%s", strings.Join(args, " "), r.Exit, r.Out, r.Err)
+	}
+	return r.Out
+}
+
 // Temporal carries out a command of the stock `temporal` program that must succeed, and returns what it prints.
 func (l *Link) Temporal(args ...string) string {
 	l.t.Helper()
