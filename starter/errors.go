@@ -74,9 +74,9 @@ func explain(err error, name string) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case isTimeout(err):
-		return &Error{CodeTimeout, "no answer in time", "see `dualwrite status`, or `dualwrite doctor`", err}
+		return &Error{CodeTimeout, "no answer in time", "see that a worker runs: " + startWorker, err}
 	}
-	return &Error{CodeFailed, err.Error(), "see `dualwrite doctor`", err}
+	return &Error{CodeFailed, err.Error(), "see the logs of the worker and of Temporal", err}
 }
 
 func unknown(name string, err error) error {

@@ -102,6 +102,9 @@ func (s *Starter) Status(ctx context.Context, name string) (tablemap.Report, err
 		}
 		return value.Get(&report)
 	})
+	if err != nil && ctx.Err() == nil && isTimeout(err) {
+		return report, &Error{CodeNoWorker, "no worker answers", startWorker, err} // a worker does within milliseconds
+	}
 	return report, explain(err, name)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -72,7 +73,17 @@ func stat(path string) (fs.FileInfo, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("database %s is not a regular file", path)
 	}
+	// A file that cannot be written is opened by SQLite all the same, and can then never be written by that connection.
+	if syscall.Access(path, mayWrite) != nil {
+		return nil, cannotBeWritten(path)
+	}
 	return info, nil
+}
+
+const mayWrite = 2 // W_OK of access(2)
+
+func cannotBeWritten(path string) error {
+	return fmt.Errorf("database %s cannot be written: the worker's user needs the permission to write it and its directory", path)
 }
 
 // explain turns what SQLite says when a database cannot be opened into a sentence for the operator.
@@ -83,7 +94,7 @@ func explain(path string, err error) error {
 	case codeCantOpen, codePerm, codeAuth:
 		return fmt.Errorf("database %s cannot be opened: the worker's user needs the permission to read and write it and its directory", path)
 	case codeReadOnly:
-		return fmt.Errorf("database %s cannot be written: the worker's user needs the permission to write it and its directory", path)
+		return cannotBeWritten(path)
 	case codeBusy, codeLocked:
 		return store.Busy(fmt.Errorf("database %s is locked by another process", path))
 	case codeCorrupt:
