@@ -13,7 +13,7 @@ import (
 
 // Limits of a stream.
 const (
-	readLimit    = 1000       // changes asked of the log at once
+	readLimit    = 10_000     // changes asked of the log at once: a store without transaction ids cuts longer ones there
 	confirmEvery = 5000       // changes read between two confirmations
 	confirmMs    = 2000       // or, when idle, milliseconds
 	persistEvery = 10_000     // changes read without a transaction of ours, after which the cursor is written all the same
