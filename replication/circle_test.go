@@ -91,6 +91,7 @@ func TestMapsThatReferToEachOtherInACircleAreLoaded(t *testing.T) {
 			}
 		}
 		require.Equal(t, isLive, c.state, c.def.Name)
+		require.Zero(t, c.failed, c.def.Name)
 	}
 	require.NoError(t, w.settle())
 	require.Zero(t, w.held())

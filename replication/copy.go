@@ -226,7 +226,7 @@ func (c *Copy) Step(ctx context.Context) (Outcome, error) {
 func (c *Copy) finish(ctx context.Context) error {
 	c.failed = 0
 	for _, l := range c.legs {
-		n, err := c.heldElsewhere(ctx, l.writer.store)
+		n, err := c.heldElsewhere(ctx, l)
 		if err != nil {
 			return err
 		}
@@ -260,12 +260,19 @@ func (c *Copy) finishSide(ctx context.Context, tx store.Tx, writerName string, s
 	return tx.Put(ctx, store.ModeTable, m.row())
 }
 
-// heldElsewhere counts the changes that a rerun's replay could not apply: they are errors of the sync too.
-func (c *Copy) heldElsewhere(ctx context.Context, s store.Store) (int64, error) {
-	view, err := s.View(ctx)
+// heldElsewhere counts the changes that a rerun's replay could not apply: they are errors of the sync too. What waits
+// for a map that refers to this one in a circle is not.
+func (c *Copy) heldElsewhere(ctx context.Context, l *leg) (int64, error) {
+	view, err := l.writer.store.View(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
-	return view.Count(ctx, and(byMap(store.HeldTable, c.name), "phase", store.Eq, store.Str(phaseReplay)))
+	q := and(byMap(store.HeldTable, c.name), "phase", store.Eq, store.Str(phaseReplay))
+	n, err := view.Count(ctx, q)
+	if err != nil || len(l.flow.circles()) == 0 {
+		return n, err
+	}
+	waiting, err := view.Count(ctx, and(q, "code", store.Eq, store.Str(string(store.CodeMissingParent))))
+	return n - waiting, err
 }

@@ -15,6 +15,7 @@ type controller struct {
 	state   state
 	run     int
 	copying *replication.Copy
+	failed  int64 // of the last initial write
 	replays []*replication.Replay
 }
 
@@ -117,6 +118,7 @@ func (c *controller) copy() (replication.Outcome, error) {
 	}
 	failed := c.copying.Result().Failed
 	c.copying = nil
+	c.failed = failed
 	if failed > 0 && !c.ending {
 		return replication.Moved, nil // a rerun: what failed may go now
 	}
