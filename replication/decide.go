@@ -30,7 +30,10 @@ func newChange(f *flow, e entry, before, after store.Row) *change {
 	c := &change{flow: f, name: e.Map, entry: e}
 	var bad *fault
 	if c.before, bad = f.translate(before); bad != nil {
-		c.before, c.fault = nil, bad
+		c.before = nil // the target cannot have had it: to it this is a new row
+		if f.translateKey(before) == nil {
+			c.fault = bad
+		}
 	}
 	if c.after, bad = f.translate(after); bad != nil {
 		c.after, c.fault = nil, bad
