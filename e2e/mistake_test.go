@@ -137,7 +137,8 @@ func TestMistakeLockedFile(t *testing.T) {
 	l.Work()
 	l.Do("run", "customers")
 	release := l.Right.Hold()
-	mistake{5, "timeout", "customers is still Running after 10s", "it was not undone"}.says(t, l, "pause", "customers", "--timeout", "10s")
+	mistake{5, "timeout", "customers is still Running after 20s: temporary database error: locked by another transaction",
+		"it was not undone"}.says(t, l, "pause", "customers", "--timeout", "20s")
 	l.Left.Exec("INSERT INTO custtable (account, name) VALUES ('F-1', 'meanwhile')")
 	release()
 	l.Await("customers", harness.Paused)

@@ -11,6 +11,7 @@ import (
 type doing struct {
 	What        string // "initial write", "replay", "rows", "changes"; "": nothing is under way
 	Done, Total int64  // Total is an estimate; 0: unknown
+	Trouble     string // why what is under way is tried again, if it is
 }
 
 // progress shows work under way on standard error: a bar that is drawn again and again where a person looks, else a line

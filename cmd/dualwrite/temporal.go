@@ -39,12 +39,16 @@ func (s *service) Doing(ctx context.Context, name string) (doing, error) {
 	if err != nil {
 		return doing{}, err
 	}
+	var found doing
 	for _, a := range d.GetPendingActivities() {
 		if work := doingOf(a.GetActivityType().GetName(), a.GetHeartbeatDetails()); work.What != "" {
-			return work, nil
+			found = work
+		}
+		if trouble := a.GetLastFailure().GetMessage(); trouble != "" {
+			found.Trouble = trouble
 		}
 	}
-	return doing{}, nil
+	return found, nil
 }
 
 // doingOf understands the heartbeat of an activity; zero: there is none yet, or it is about something else.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/dualwrite/dualwrite/tablemap"
 	"github.com/dualwrite/dualwrite/workflows"
@@ -44,11 +45,22 @@ func (s *session) stillGoing(ctx context.Context, err error, name, status string
 	hint := "it was not undone and goes on by itself: see `dualwrite status " + name + "`"
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fail(exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s", name, status, s.program.timeout), hint)
+		return fail(exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s%s", name, status, s.program.timeout, s.trouble(name)), hint)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fail(exitInterrupted, "interrupted", fmt.Sprintf("stopped waiting; %s is %s and goes on", name, status), hint)
 	}
 	return err
+}
+
+// trouble is what keeps a map from what it is about, as Temporal has it: ": " and a clause, or nothing.
+func (s *session) trouble(name string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second) // the caller's is over
+	defer cancel()
+	d, err := s.temporal.Doing(ctx, name)
+	if err != nil || d.Trouble == "" {
+		return ""
+	}
+	return ": " + d.Trouble
 }
 
 // outcome says what the status means in which a command has left a map; nil: what was asked for.
