@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/dualwrite/dualwrite/store"
 )
 
 // findPeers begins a retry of the live maps that refer to this one in a circle: rows of theirs may have been waiting for
@@ -61,6 +63,9 @@ func (r *Replay) retryPeers(ctx context.Context) (Outcome, error) {
 		return Done, nil
 	}
 	outcome, err := r.peers[0].Step(ctx)
+	if errors.Is(err, store.ErrFenced) { // the replay of the other direction, or a person, is at it
+		outcome, err = Done, nil
+	}
 	if err != nil || outcome != Done {
 		return outcome, err
 	}
