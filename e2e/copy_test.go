@@ -19,8 +19,8 @@ func TestAcceptance03InitialWriteUnderLoad(t *testing.T) {
 	t.Parallel()
 	l := customersLink(t, auditLeft+leftRange(1, 3000, "finops"), auditRight+rightRange(1501, 4500, "dataverse"))
 	l.Work()
-	stopLeft := l.Left.Load(func(i int) string { return loadOf(i, "custtable", "account", "name", "L", 1) })
-	stopRight := l.Right.Load(func(i int) string { return loadOf(i, "account", "accountnumber", "fullname", "R", 3001) })
+	stopLeft := l.Left.Load(func(i int) string { return loadOf(i, names{"custtable", "account", "name", "L", 1}) })
+	stopRight := l.Right.Load(func(i int) string { return loadOf(i, names{"account", "accountnumber", "fullname", "R", 3001}) })
 	l.Right.Becomes("SELECT count(*) > 20 FROM account WHERE accountnumber LIKE 'R-%'", "1")
 	l.Left.Becomes("SELECT count(*) > 20 FROM custtable WHERE account LIKE 'L-%'", "1")
 	l.Do("run", "customers")
@@ -41,23 +41,30 @@ func TestAcceptance03InitialWriteUnderLoad(t *testing.T) {
 	require.Empty(t, l.Left.Rows(fmt.Sprintf(twice, "R-%")))
 }
 
+// names are the table of customers on one side, what its own new customers are called, and the first of those that are
+// its own.
+type names struct {
+	table, key, name, prefix string
+	first                    int
+}
+
 // loadOf is statement i of the load: an insert, an update of it, a delete of every third one, an update of a customer
 // that this side alone writes (from first on), one of a customer that both write.
-func loadOf(i int, table, key, name, prefix string, first int) string {
+func loadOf(i int, of names) string {
 	switch i % 5 {
 	case 0:
-		return fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES ('%s-%06d', 'inserted')", table, key, name, prefix, i)
+		return fmt.Sprintf("INSERT INTO %s (%s, %s) VALUES ('%s-%06d', 'inserted')", of.table, of.key, of.name, of.prefix, i)
 	case 1:
-		return fmt.Sprintf("UPDATE %s SET %s = 'updated' WHERE %s = '%s-%06d'", table, name, key, prefix, i-1)
+		return fmt.Sprintf("UPDATE %s SET %s = 'updated' WHERE %s = '%s-%06d'", of.table, of.name, of.key, of.prefix, i-1)
 	case 2:
 		if i/5%3 == 0 {
-			return fmt.Sprintf("DELETE FROM %s WHERE %s = '%s-%06d'", table, key, prefix, i-2)
+			return fmt.Sprintf("DELETE FROM %s WHERE %s = '%s-%06d'", of.table, of.key, of.prefix, i-2)
 		}
-		return fmt.Sprintf("DELETE FROM %s WHERE %s = 'C-%06d'", table, key, first+i*7%1500)
+		return fmt.Sprintf("DELETE FROM %s WHERE %s = 'C-%06d'", of.table, of.key, of.first+i*7%1500)
 	case 3:
-		return fmt.Sprintf("UPDATE %s SET %s = '%s-%d' WHERE %s = 'C-%06d'", table, name, prefix, i, key, 1501+i*11%1500)
+		return fmt.Sprintf("UPDATE %s SET %s = '%s-%d' WHERE %s = 'C-%06d'", of.table, of.name, of.prefix, i, of.key, 1501+i*11%1500)
 	}
-	return fmt.Sprintf("UPDATE %s SET %s = '%s-%d' WHERE %s = 'C-%06d'", table, name, prefix, i, key, first+i*3%1500)
+	return fmt.Sprintf("UPDATE %s SET %s = '%s-%d' WHERE %s = 'C-%06d'", of.table, of.name, of.prefix, i, of.key, of.first+i*3%1500)
 }
 
 // A worker and Temporal are killed in the middle of the initial write. Started again, it goes on by itself and ends the

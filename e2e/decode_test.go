@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -27,4 +28,23 @@ func read[T any](t *testing.T, text string) T {
 	var v T
 	require.NoError(t, json.Unmarshal([]byte(text), &v), text)
 	return v
+}
+
+// containsAll reports whether a text has all parts.
+func containsAll(text string, parts ...string) bool {
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// dedent takes two blanks off each line.
+func dedent(text string) string {
+	out := ""
+	for line := range strings.Lines(text) {
+		out += strings.TrimPrefix(line, "  ")
+	}
+	return out
 }

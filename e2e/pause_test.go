@@ -53,8 +53,8 @@ func TestAcceptance07QueueWhilePaused(t *testing.T) {
 	l.Do("pause", "customers")
 	require.Equal(t, harness.Paused, l.Status("customers").Status)
 
-	l.Left.Exec(whilePaused("custtable", "account", "name", 1, "L")...)
-	l.Right.Exec(whilePaused("account", "accountnumber", "fullname", 4001, "R")...)
+	l.Left.Exec(whilePaused(names{"custtable", "account", "name", "L", 1})...)
+	l.Right.Exec(whilePaused(names{"account", "accountnumber", "fullname", "R", 4001})...)
 	quickly(t, l)
 	wantLeft, wantRight := 15001, 15000
 	l.Until("the queue is exact", func() bool {
@@ -88,7 +88,8 @@ func TestAcceptance07QueueWhilePaused(t *testing.T) {
 
 // whilePaused are 10,000 changes in transactions of ten, and one of 5,000 rows: 4,000 inserts, 4,000 updates and 2,000
 // deletes of customers that this side has made, then 5,000 inserts.
-func whilePaused(table, key, name string, first int, prefix string) []string {
+func whilePaused(of names) []string {
+	table, key, name, prefix, first := of.table, of.key, of.name, of.prefix, of.first
 	var all []string
 	each := func(n int, format string, args func(i int) []any) {
 		for i := range n {
