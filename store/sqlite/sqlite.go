@@ -14,6 +14,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -76,11 +77,20 @@ func prepare(ctx context.Context, c *conn) error {
 	return err
 }
 
+const sqlUseWAL = "PRAGMA journal_mode=WAL"
+
 // useWAL puts the database into WAL mode, where readers and a writer do not block each other.
 func useWAL(ctx context.Context, c *conn) error {
 	mode, err := c.text(ctx, "PRAGMA journal_mode")
 	if err == nil && mode != "wal" {
-		mode, err = c.text(ctx, "PRAGMA journal_mode=WAL")
+		mode, err = c.text(ctx, sqlUseWAL)
+	}
+	// An application that writes without pause leaves the file free for microseconds only.
+	for end := time.Now().Add(patience); code(err)&0xff == codeBusy && time.Now().Before(end); {
+		if err := wait(ctx, 100*time.Microsecond); err != nil {
+			return err
+		}
+		mode, err = c.text(ctx, sqlUseWAL)
 	}
 	switch {
 	case code(err)&0xff == codeBusy:
