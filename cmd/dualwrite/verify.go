@@ -31,7 +31,7 @@ func (p *program) verifyCommand() *cobra.Command {
 			return s.verify(ctx, args[0], mode)
 		},
 	}
-	c.Flags().BoolVar(&repair, "repair", false, "make both sides equal, as the master has them: rows that it lacks are deleted")
+	c.Flags().BoolVar(&repair, "repair", false, "make both sides equal by the master's values; rows that it lacks are copied to it")
 	return c
 }
 
@@ -63,7 +63,7 @@ func (s *session) verify(ctx context.Context, name string, mode replication.Veri
 		return fail(exitRows, "different", fmt.Sprintf("not every row of %s could be repaired", name), "see why with `dualwrite errors "+name+"`, and which with another verify")
 	}
 	return fail(exitRows, "different", fmt.Sprintf("the sides of %s differ", name),
-		"`dualwrite verify "+name+" --repair` makes them equal as the master has them: rows that the master lacks are deleted")
+		"`dualwrite verify "+name+" --repair` makes them equal by the master's values; rows that it lacks are copied to it")
 }
 
 func (s *session) writeVerified(r replication.VerifyResult, mode replication.VerifyMode) {
