@@ -29,7 +29,10 @@ func setup(t *testing.T, script string) Options {
 	t.Helper()
 	dir := t.TempDir()
 	program := filepath.Join(dir, "temporal")
-	require.NoError(t, os.WriteFile(program, []byte(script), 0o700))
+	syscall.ForkLock.RLock() // a process forked now would hold the script open for writing: "text file busy"
+	err := os.WriteFile(program, []byte(script), 0o700)
+	syscall.ForkLock.RUnlock()
+	require.NoError(t, err)
 	return Options{Program: program, StateDir: filepath.Join(dir, "state"), Attributes: []string{"One", "Two"}, Grace: 5 * time.Second}
 }
 
