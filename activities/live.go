@@ -21,10 +21,10 @@ const (
 // LiveWrites supervises a live map: it shows its counters, lets it catch up when a stream had to queue for it, and
 // ends when an alarm has taken it off.
 func (a *Activities) LiveWrites(ctx context.Context, in tablemap.MapRun) (tablemap.LiveResult, error) {
-	ctx, r, end := a.begin(ctx)
-	defer end()
 	a.watch.watched.Add(1)
 	defer a.watch.watched.Add(-1)
+	ctx, r, end := a.beginAt(ctx, a.watch.pause)
+	defer end()
 	s := &supervisor{activities: a, runner: r, run: in, began: time.Now(), since: time.Now()}
 	for {
 		alarm, err := s.look(ctx)

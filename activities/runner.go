@@ -20,8 +20,9 @@ const stopGrace = time.Second
 
 // runner drives steppers: it heartbeats, backs off, and ends soon when it is cancelled or its worker stops.
 type runner struct {
-	pace Pace
-	stop <-chan struct{}
+	pace  Pace
+	every func() time.Duration // between heartbeats
+	stop  <-chan struct{}
 
 	mu       sync.Mutex
 	progress any       // the next heartbeat
@@ -31,7 +32,12 @@ type runner struct {
 // begin returns a runner, and a context for its steps that ends with the activity or, a moment later, with the worker.
 // The function returned ends both; it waits for the heartbeats to end.
 func (a *Activities) begin(ctx context.Context) (context.Context, *runner, func()) {
-	r := &runner{pace: a.pace, stop: activity.GetWorkerStopChannel(ctx), moved: time.Now()}
+	return a.beginAt(ctx, func() time.Duration { return a.pace.Beat })
+}
+
+// beginAt is begin with a time between heartbeats that may change.
+func (a *Activities) beginAt(ctx context.Context, every func() time.Duration) (context.Context, *runner, func()) {
+	r := &runner{pace: a.pace, every: every, stop: activity.GetWorkerStopChannel(ctx), moved: time.Now()}
 	ctx, cancel := context.WithCancel(ctx)
 	var beats sync.WaitGroup
 	beats.Go(func() { r.beat(ctx, cancel) })
@@ -43,8 +49,8 @@ func (a *Activities) begin(ctx context.Context) (context.Context, *runner, func(
 
 // beat records heartbeats while steps return, and cancels the steps some time after the worker was told to stop.
 func (r *runner) beat(ctx context.Context, cancel context.CancelFunc) {
-	ticks := time.NewTicker(r.pace.Beat)
-	defer ticks.Stop()
+	next := time.NewTimer(r.every())
+	defer next.Stop()
 	stop := r.stop
 	var grace <-chan time.Time
 	for {
@@ -56,8 +62,9 @@ func (r *runner) beat(ctx context.Context, cancel context.CancelFunc) {
 		case <-grace:
 			cancel()
 			return
-		case <-ticks.C:
+		case <-next.C:
 			r.record(ctx)
+			next.Reset(r.every())
 		}
 	}
 }

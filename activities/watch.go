@@ -25,8 +25,12 @@ type watch struct {
 // lookTimeout bounds one look at the ledgers.
 const lookTimeout = 10 * time.Second
 
-// perMap stretches the tick, so that hundreds of maps do not flood Temporal with heartbeats.
-const perMap = 15 * time.Millisecond
+// perMap stretches the tick, so that hundreds of maps do not flood Temporal with heartbeats; by mostStretch at most,
+// since a map that is to be paused hears of it by the next one, and their timeout is not far.
+const (
+	perMap      = 15 * time.Millisecond
+	mostStretch = 4 * time.Second
+)
 
 func newWatch(e Observer, tick time.Duration) *watch {
 	return &watch{engine: e, tick: tick, turn: make(chan struct{}, 1)}
@@ -74,9 +78,9 @@ func (w *watch) look(ctx context.Context) error {
 	return nil
 }
 
-// pause is the time between two looks of one map's supervision.
+// pause is the time between two looks of one map's supervision, and between two of its heartbeats.
 func (w *watch) pause() time.Duration {
-	return w.tick + time.Duration(w.watched.Load())*perMap
+	return w.tick + min(time.Duration(w.watched.Load())*perMap, mostStretch)
 }
 
 // forget makes the next one look again.

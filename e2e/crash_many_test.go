@@ -1,0 +1,137 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
+)
+
+// Many maps on one link (200 where all is tested in full): the log of each side is read once, whatever the number of
+// maps; a map that is Running and has nothing to do adds nothing to its history; one worker carries them all.
+func TestManyMapsShareTheirStreams(t *testing.T) {
+	t.Parallel()
+	maps := harness.Scale(60, 200)
+	var tables, names, config []string
+	for i := range maps {
+		name := fmt.Sprintf("m%03d", i)
+		names = append(names, name)
+		tables = append(tables, "CREATE TABLE "+name+" (id INTEGER PRIMARY KEY, text TEXT);")
+		config = append(config, name+": {}")
+	}
+	schema := strings.Join(tables, "\n")
+	l := harness.New(t, harness.Setup{Left: schema, Right: schema, Maps: strings.Join(config, "\n")})
+	w := l.Work()
+	began := time.Now()
+	for some := range slices.Chunk(names, 20) {
+		l.Do("run", some[0], "--with", strings.Join(some[1:], ","))
+	}
+	ran := time.Since(began)
+
+	link := describe(t, l, l.Name+"/link")
+	require.Len(t, link.PendingActivities, 2, "one stream per direction")
+	idle := sample(names, maps/5)
+	before := lengths(t, l, idle)
+	cpu, since := cpuTime(t, w), time.Now()
+	beats(t, l, idle[0], 5)
+	used := float64(cpuTime(t, w)-cpu) / float64(time.Since(since))
+	require.Equal(t, before, lengths(t, l, idle), "histories of maps with nothing to do")
+
+	var writes []string
+	for _, name := range names {
+		writes = append(writes, "INSERT INTO "+name+" VALUES (1, 'a')")
+	}
+	began = time.Now()
+	l.Left.Exec(writes...)
+	for _, name := range names {
+		l.Right.Becomes("SELECT text FROM "+name+" WHERE id = 1", "a")
+	}
+	t.Logf("%d maps Running after %s; idle: %.1f %% of one processor; a write to each has arrived after %s; memory of the worker: %s",
+		maps, ran.Round(time.Second), 100*used, time.Since(began).Round(time.Millisecond), memory(t, w))
+	require.Equal(t, before, lengths(t, l, idle), "histories after writes")
+}
+
+// description is what `temporal workflow describe -o json` prints, as far as it matters.
+type description struct {
+	WorkflowExecutionInfo struct{ HistoryLength string }
+	PendingActivities     []struct{ LastHeartbeatTime string }
+}
+
+func describe(t *testing.T, l *harness.Link, workflow string) description {
+	t.Helper()
+	var d description
+	require.NoError(t, json.Unmarshal([]byte(l.Temporal("workflow", "describe", "-w", workflow, "-o", "json")), &d))
+	return d
+}
+
+// lengths are those of the histories of maps.
+func lengths(t *testing.T, l *harness.Link, names []string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, name := range names {
+		all[name] = describe(t, l, l.Workflow(name)).WorkflowExecutionInfo.HistoryLength
+		require.NotEmpty(t, all[name])
+	}
+	return all
+}
+
+// beats waits until a map's supervision has sent some heartbeats.
+func beats(t *testing.T, l *harness.Link, name string, n int) {
+	t.Helper()
+	seen := map[string]bool{}
+	l.Until(fmt.Sprintf("%d heartbeats of %s", n, name), func() bool {
+		d := describe(t, l, l.Workflow(name))
+		require.Len(t, d.PendingActivities, 1)
+		seen[d.PendingActivities[0].LastHeartbeatTime] = true
+		return len(seen) > n
+	})
+}
+
+// sample is every so many of the names.
+func sample(names []string, every int) []string {
+	var out []string
+	for i := 0; i < len(names); i += every {
+		out = append(out, names[i])
+	}
+	return out
+}
+
+// cpuTime is what a process has used of processors.
+func cpuTime(t *testing.T, p *harness.Process) time.Duration {
+	t.Helper()
+	const tick = time.Second / 100 // USER_HZ
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
+	require.NoError(t, err)
+	_, after, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(after)
+	var sum time.Duration
+	for _, field := range fields[11:13] { // utime, stime
+		n, err := strconv.Atoi(field)
+		require.NoError(t, err)
+		sum += time.Duration(n) * tick
+	}
+	return sum
+}
+
+// memory is what a process holds in memory, and the most that it ever held.
+func memory(t *testing.T, p *harness.Process) string {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
+	require.NoError(t, err)
+	var all []string
+	for _, m := range regexp.MustCompile(`(?m)^Vm(RSS|HWM):\s+(\d+) kB$`).FindAllStringSubmatch(string(text), -1) {
+		kilobytes, err := strconv.Atoi(m[2])
+		require.NoError(t, err)
+		all = append(all, fmt.Sprintf("%s %d MiB", m[1], kilobytes>>10))
+	}
+	return strings.Join(all, ", ")
+}
