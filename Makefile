@@ -40,6 +40,11 @@ test: build sqlite3-present bin/testcount ## run every test; the last line is th
 simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N=100000
 	@SEED=$(or $(SEED),1) N=$(or $(N),100000) bin/testcount $(GO) test -json -count=1 -timeout=0 -run '^TestSimulat' ./replication/...
 
+.PHONY: soak
+soak: build sqlite3-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
+	@DUALWRITE_E2E_SCALE=full DUALWRITE_E2E_KILLS=$(or $(KILLS),50) DUALWRITE_E2E_SEED=$(or $(SEED),1) DUALWRITE_E2E_ROWS=$(or $(ROWS),1000000) \
+		$(GO) test -v -count=1 -timeout=0 -parallel=1 -run '^(TestCrash|TestMany|TestLongCopy)' ./e2e
+
 .PHONY: lint
 lint: go-present lint-format lint-vet lint-static lint-workflows lint-shape ## check format, vet, staticcheck, workflowcheck, sizes
 
