@@ -14,17 +14,12 @@ func (p *program) checkCommand() *cobra.Command {
 		Use:   "check [MAP…]",
 		Short: "Checks the config against both databases: keys, types, privileges, capture settings, related maps",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.open()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if err := s.known(args...); err != nil {
-				return err
-			}
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			return s.check(ctx, args)
+			return p.inSession(cmd, func(ctx context.Context, s *session) error {
+				if err := s.known(args...); err != nil {
+					return err
+				}
+				return s.check(ctx, args)
+			})
 		},
 	}
 }

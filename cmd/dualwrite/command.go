@@ -19,20 +19,15 @@ func (p *program) simpleCommand(command tablemap.Command, short string) *cobra.C
 		Short: short,
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.open()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			if err := s.knownStill(ctx, args[0]); err != nil {
-				return err
-			}
-			if related {
-				return s.commandRelated(ctx, command, args[0])
-			}
-			return s.commandOne(ctx, args[0], workflows.Request{Command: command})
+			return p.inSession(cmd, func(ctx context.Context, s *session) error {
+				if err := s.knownStill(ctx, args[0]); err != nil {
+					return err
+				}
+				if related {
+					return s.commandRelated(ctx, command, args[0])
+				}
+				return s.commandOne(ctx, args[0], workflows.Request{Command: command})
+			})
 		},
 	}
 	switch command {

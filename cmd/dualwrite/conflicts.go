@@ -21,17 +21,12 @@ func (p *program) conflictsCommand() *cobra.Command {
 			if err := notNegative(limit, offset); err != nil {
 				return err
 			}
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			if cmd.Flags().Changed("restore") {
-				return s.restore(ctx, args[0], restore)
-			}
-			return s.printConflicts(ctx, args[0], limit, offset)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				if cmd.Flags().Changed("restore") {
+					return s.restore(ctx, name, restore)
+				}
+				return s.printConflicts(ctx, name, limit, offset)
+			})
 		},
 	}
 	c.Flags().Int64Var(&restore, "restore", 0, "write the losing image of the conflict with this id back as a new change")

@@ -26,15 +26,10 @@ func (p *program) errorsCommand() *cobra.Command {
 			if err := checkErrorQuery(q); err != nil {
 				return err
 			}
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			q.Map = args[0]
-			return s.printErrors(ctx, q)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				q.Map = name
+				return s.printErrors(ctx, q)
+			})
 		},
 	}
 	c.Flags().StringVar(&q.Phase, "phase", "", "only those of this phase: initial, live or replay")

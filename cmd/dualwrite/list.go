@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 )
 
@@ -10,22 +12,17 @@ func (p *program) listCommand() *cobra.Command {
 		Short: "Lists the table maps with their statuses",
 		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := p.open()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			reports, err := s.reports(ctx, append(s.names(), s.left(ctx)...)...)
-			if err != nil {
-				return err
-			}
-			if p.output == outputJSON {
-				return writeJSON(p.out, reports)
-			}
-			writeList(p.out, reports)
-			return nil
+			return p.inSession(cmd, func(ctx context.Context, s *session) error {
+				reports, err := s.reports(ctx, append(s.names(), s.left(ctx)...)...)
+				if err != nil {
+					return err
+				}
+				if p.output == outputJSON {
+					return writeJSON(p.out, reports)
+				}
+				writeList(p.out, reports)
+				return nil
+			})
 		},
 	}
 }

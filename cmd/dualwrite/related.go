@@ -23,22 +23,17 @@ func (p *program) relatedCommand() *cobra.Command {
 		Short: "Lists the maps to run with a map, in order, each with its status and the reason",
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			graph, err := s.dependencies(ctx)
-			if err != nil {
-				return err
-			}
-			list, err := s.relatedList(ctx, args[0], graph)
-			if err != nil {
-				return err
-			}
-			return s.printRelated(args[0], list, graph)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				graph, err := s.dependencies(ctx)
+				if err != nil {
+					return err
+				}
+				list, err := s.relatedList(ctx, name, graph)
+				if err != nil {
+					return err
+				}
+				return s.printRelated(name, list, graph)
+			})
 		},
 	}
 }

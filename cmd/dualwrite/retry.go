@@ -21,14 +21,9 @@ func (p *program) retryCommand() *cobra.Command {
 					return err
 				}
 			}
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			return s.retry(ctx, args[0], key)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				return s.retry(ctx, name, key)
+			})
 		},
 	}
 	c.Flags().StringVar(&text, "key", "", "only the row with this key: col=value,… in the columns of either side")

@@ -18,17 +18,12 @@ func (p *program) runCommand() *cobra.Command {
 		Short: "Runs a map: initial sync both ways, then live writes; a paused map is resumed",
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			if err := f.check(s); err != nil {
-				return err
-			}
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			return s.run(ctx, args[0], f)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				if err := f.check(s); err != nil {
+					return err
+				}
+				return s.run(ctx, name, f)
+			})
 		},
 	}
 	flags := c.Flags()

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/spf13/cobra"
 	"go.temporal.io/sdk/client"
 
 	"github.com/dualwrite/dualwrite/config"
@@ -81,13 +82,26 @@ func (p *program) open() (*session, error) {
 	return &session{program: p, file: file}, nil
 }
 
-// openMap reads the config and makes sure that it has the map.
-func (p *program) openMap(name string) (*session, error) {
+// inSession does a command's work in a session, within the time that the user gives it.
+func (p *program) inSession(cmd *cobra.Command, work func(context.Context, *session) error) error {
 	s, err := p.open()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.known(name)
+	defer s.close()
+	ctx, cancel := p.limited(cmd.Context())
+	defer cancel()
+	return work(ctx, s)
+}
+
+// onMap does the work of a command whose first argument is a map of the config.
+func (p *program) onMap(cmd *cobra.Command, args []string, work func(context.Context, *session, string) error) error {
+	return p.inSession(cmd, func(ctx context.Context, s *session) error {
+		if err := s.known(args[0]); err != nil {
+			return err
+		}
+		return work(ctx, s, args[0])
+	})
 }
 
 func (s *session) close() {

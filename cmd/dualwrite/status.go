@@ -19,24 +19,19 @@ func (p *program) statusCommand() *cobra.Command {
 		Short: "Shows one map in full: status, initial sync, live writes, allowed actions",
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.open()
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			if err := s.knownStill(ctx, args[0]); err != nil {
-				return err
-			}
-			if watch {
-				return s.watch(ctx, args[0])
-			}
-			r, err := s.report(ctx, args[0])
-			if err != nil {
-				return err
-			}
-			return s.printReport(r)
+			return p.inSession(cmd, func(ctx context.Context, s *session) error {
+				if err := s.knownStill(ctx, args[0]); err != nil {
+					return err
+				}
+				if watch {
+					return s.watch(ctx, args[0])
+				}
+				r, err := s.report(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				return s.printReport(r)
+			})
 		},
 	}
 	c.Flags().BoolVar(&watch, "watch", false, "show it again whenever it changes, until Ctrl-C")

@@ -17,18 +17,13 @@ func (p *program) verifyCommand() *cobra.Command {
 		Short: "Compares both sides through the map, while it is live",
 		Args:  oneMap,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := p.openMap(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			ctx, cancel := p.limited(cmd.Context())
-			defer cancel()
-			mode := replication.Compare
-			if repair {
-				mode = replication.Repair
-			}
-			return s.verify(ctx, args[0], mode)
+			return p.onMap(cmd, args, func(ctx context.Context, s *session, name string) error {
+				mode := replication.Compare
+				if repair {
+					mode = replication.Repair
+				}
+				return s.verify(ctx, name, mode)
+			})
 		},
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "make both sides equal by the master's values; rows that it lacks are copied to it")
