@@ -61,6 +61,7 @@ func TestExitCodes(t *testing.T) {
 		{"gap", "run customers", becomes(tablemap.NotRunning, tablemap.SyncSucceeded), exitError, "failed", "Not running"},
 		{"breaker", "resume customers", becomes(tablemap.Paused, tablemap.SyncSucceeded), exitError, "failed", "Paused"},
 		{"timeout", "run customers --timeout 1ms", hangs, exitTimeout, "timeout", "still Initializing"},
+		{"timeout told by Temporal", "pause customers --timeout 1h", late, exitTimeout, "timeout", "still Running after 1h0m0s: a trouble"},
 		{"no wait", "run customers --no-wait", hangs, exitDone, "", ""},
 		{"differ", "verify customers", nil, exitRows, "different", "--repair"},
 		{"equal", "verify customers", equal, exitDone, "", ""},
@@ -191,6 +192,13 @@ func syncFails(b *bundle) {
 func hangs(b *bundle) {
 	b.temporal.hangs = true
 	b.temporal.set("customers", tablemap.Initializing)
+}
+
+// late is a map that Temporal stops waiting for by itself.
+func late(b *bundle) {
+	b.temporal.refused = &starter.Error{Code: starter.CodeTimeout, Message: "no answer in time"}
+	b.temporal.working = doing{Trouble: "a trouble"}
+	b.temporal.set("customers", tablemap.Running)
 }
 
 func equal(b *bundle) { b.ledgers.verified.OK = true }

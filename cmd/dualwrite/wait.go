@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dualwrite/dualwrite/starter"
 	"github.com/dualwrite/dualwrite/tablemap"
 	"github.com/dualwrite/dualwrite/workflows"
 )
@@ -44,12 +45,18 @@ func (s *session) stillGoing(ctx context.Context, err error, name, status string
 	}
 	hint := "it was not undone and goes on by itself: see `dualwrite status " + name + "`"
 	switch {
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), s.program.timeout > 0 && ctx.Err() == nil && outOfTime(err):
 		return fail(exitTimeout, "timeout", fmt.Sprintf("%s is still %s after %s%s", name, status, s.program.timeout, s.trouble(name)), hint)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fail(exitInterrupted, "interrupted", fmt.Sprintf("stopped waiting; %s is %s and goes on", name, status), hint)
 	}
 	return err
+}
+
+// outOfTime reports whether Temporal has given up, which it does a moment before the time that a command has is over.
+func outOfTime(err error) bool {
+	var sent *starter.Error
+	return errors.Is(err, context.DeadlineExceeded) || (errors.As(err, &sent) && sent.Code == starter.CodeTimeout)
 }
 
 // trouble is what keeps a map from what it is about, as Temporal has it: ": " and a clause, or nothing.
