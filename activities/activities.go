@@ -39,6 +39,7 @@ type Pace struct {
 	MaxRetry  time.Duration // longest wait after a temporary error
 	GiveUp    time.Duration // of temporary errors in a row; then the attempt ends and Temporal starts another
 	Stuck     time.Duration // of a single step; then heartbeats end and another attempt takes over
+	Troubled  time.Duration // how long a stream's temporary errors must follow on each other before health tells them
 	Recovered time.Duration // how long a better health must last before it is told
 }
 
@@ -52,6 +53,7 @@ func DefaultPace() Pace {
 		MaxRetry:  10 * time.Second,
 		GiveUp:    5 * time.Minute,
 		Stuck:     5 * time.Minute,
+		Troubled:  3 * time.Second,
 		Recovered: 10 * time.Second,
 	}
 }

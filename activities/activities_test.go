@@ -121,7 +121,7 @@ func TestCopyAndReplayEndOnAnAlarm(t *testing.T) {
 			b := setup(t, e)
 			_, err := b.ExecuteActivity(b.acts.InitialCopy, run())
 			require.Equal(t, want, b.applicationError(err).Type())
-			_, err = b.ExecuteActivity(b.acts.Replay, tablemap.ReplayRequest{MapRun: run()})
+			_, err = b.ExecuteActivity(b.acts.Replay, run())
 			require.Equal(t, want, b.applicationError(err).Type())
 		})
 	}
@@ -133,7 +133,7 @@ func TestReplayStepsBothDirectionsUntilBothAreDone(t *testing.T) {
 		tablemap.Left:  steps(done()),
 		tablemap.Right: steps(moved(), idle(), moved(), moved(), done())}}
 	b := setup(t, e)
-	value, err := b.ExecuteActivity(b.acts.Replay, tablemap.ReplayRequest{MapRun: run()})
+	value, err := b.ExecuteActivity(b.acts.Replay, run())
 	require.NoError(t, err)
 	var result tablemap.ReplayResult
 	require.NoError(t, value.Get(&result))
@@ -173,6 +173,21 @@ func TestStreamTellsAGap(t *testing.T) {
 	var result tablemap.StreamResult
 	require.NoError(t, value.Get(&result))
 	require.Equal(t, tablemap.AlarmGap, result.Alarm.Kind)
+}
+
+// A locked database can be read: only the stream meets the lock.
+func TestStreamTellsThatItKeepsFailing(t *testing.T) {
+	t.Parallel()
+	busy := fails(store.Busy(errors.New("locked")))
+	s := steps(moved(), busy, busy, busy, moved(), idle())
+	e := &engine{scripts: map[tablemap.Side]*script{tablemap.Left: s},
+		live: func(int) (replication.MapLive, error) {
+			return replication.MapLive{Modes: [2]string{"live", "live"}}, nil
+		}}
+	b := setup(t, e)
+	_, err := b.ExecuteActivity(b.acts.Stream, tablemap.StreamRequest{Link: "contoso"})
+	require.NoError(t, err)
+	require.Equal(t, []tablemap.Health{tablemap.HealthRetrying, tablemap.HealthOK}, b.told.healths)
 }
 
 func TestFencedStreamEndsAtOnce(t *testing.T) {

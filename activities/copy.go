@@ -26,7 +26,7 @@ func (a *Activities) InitialCopy(ctx context.Context, in tablemap.MapRun) (table
 }
 
 // Replay plays back the queues of both directions, alternately, and turns the map live in both.
-func (a *Activities) Replay(ctx context.Context, in tablemap.ReplayRequest) (tablemap.ReplayResult, error) {
+func (a *Activities) Replay(ctx context.Context, in tablemap.MapRun) (tablemap.ReplayResult, error) {
 	ctx, r, end := a.begin(ctx)
 	defer end()
 	applied, err := a.replay(ctx, r, in.Map, tablemap.Left, tablemap.Right)

@@ -86,15 +86,6 @@ func sidesIn(live replication.MapLive, mode string) []tablemap.Side {
 	return sides
 }
 
-func healthOf(live replication.MapLive) tablemap.Health {
-	for _, s := range live.Streams {
-		if s.Held > 0 {
-			return tablemap.HealthHeld
-		}
-	}
-	return tablemap.HealthOK
-}
-
 // catchUp plays back what a stream queued by itself, because a lock was in its way. The queue of a side holds changes
 // of the other one. It asks Temporal first, without the delay of heartbeats: a map that is about to be paused must not
 // be turned live.
@@ -137,16 +128,4 @@ func (s *supervisor) tell(ctx context.Context, h tablemap.Health) {
 		return
 	}
 	s.told, s.since = h, time.Now()
-}
-
-func rank(h tablemap.Health) int {
-	switch h {
-	case tablemap.HealthOK:
-		return 0
-	case tablemap.HealthCatchingUp:
-		return 1
-	case tablemap.HealthRetrying:
-		return 2
-	}
-	return 3
 }

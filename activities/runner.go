@@ -115,6 +115,8 @@ type job[S replication.Stepper] struct {
 	note  func(s S)                                    // after each step: take down its progress
 	idle  func(ctx context.Context, s S) (bool, error) // after Idle: wait; true ends the work. nil: wait a little, growing
 	end   func(s S)                                    // when the stepper is not used any more; may be nil
+
+	failing func(ctx context.Context, lasted time.Duration) // after a temporary error; may be nil
 }
 
 // run does a job to its end. Temporary errors are waited out, each time with a new stepper; all others end it.
@@ -131,6 +133,9 @@ func run[S replication.Stepper](ctx context.Context, r *runner, j job[S]) error 
 		wait, more := b.next(r.pace)
 		if !more {
 			return err
+		}
+		if j.failing != nil {
+			j.failing(ctx, time.Since(b.since))
 		}
 		if err := r.sleep(ctx, wait); err != nil {
 			return r.why(ctx, err)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"go.temporal.io/sdk/activity"
+
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
 )
@@ -14,10 +16,15 @@ func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tab
 	ctx, r, end := a.begin(ctx)
 	defer end()
 	looked := time.Now()
+	t := &troubles{activities: a, link: in.Link, told: activity.GetInfo(ctx).Attempt > 1} // an earlier attempt may have told
 	err := run(ctx, r, job[Stream]{
 		build: func(ctx context.Context) (Stream, error) { return a.engine.NewStream(ctx, in.From) },
-		note:  func(s Stream) { r.note(s.Progress()) },
-		end:   func(s Stream) { _ = s.Close() }, // it only read; there is nothing to lose
+		note: func(s Stream) {
+			r.note(s.Progress())
+			t.over(ctx)
+		},
+		failing: t.last,
+		end:     func(s Stream) { _ = s.Close() }, // it only read; there is nothing to lose
 		idle: func(ctx context.Context, s Stream) (bool, error) {
 			if time.Since(looked) < a.pace.Detached {
 				return false, s.Wait(ctx)

@@ -45,7 +45,7 @@ func (s *Stream) drop(ctx context.Context, table string, alarm tablemap.Alarm, c
 		if err := s.takeOff(ctx, tx, found[name], alarm); err != nil {
 			return body{}, err
 		}
-		return s.end(ctx, tx, nil)
+		return s.end(ctx, tx, body{})
 	})
 	if err != nil {
 		return err

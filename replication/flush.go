@@ -77,7 +77,7 @@ func (f *flushing) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b, err = f.endWith(ctx, tx, b); err != nil {
+	if b, err = f.end(ctx, tx, b); err != nil {
 		return err
 	}
 	if err := f.writer.commit(ctx, tx, f.at, b); err != nil {
@@ -85,10 +85,6 @@ func (f *flushing) run(ctx context.Context) error {
 	}
 	f.count(a)
 	return nil
-}
-
-func (f *flushing) endWith(ctx context.Context, tx store.Tx, b body) (body, error) {
-	return f.Stream.end(ctx, tx, &b)
 }
 
 // fill makes the transaction's effects.

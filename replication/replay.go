@@ -36,8 +36,7 @@ type Replay struct {
 	peers    []*Retry // of maps that refer to this one in a circle
 }
 
-// NewReplay begins to play back what one side has queued for the other. withoutSync is kept for callers that say so;
-// whether an initial sync is complete stands in the ledger.
+// NewReplay begins to play back what one side has queued for the other.
 func (e *Engine) NewReplay(ctx context.Context, mapName string, from tablemap.Side) (*Replay, error) {
 	return e.newReplay(ctx, mapName, from, turnLive)
 }

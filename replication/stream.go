@@ -190,7 +190,7 @@ func (s *Stream) idle(ctx context.Context) error {
 func (s *Stream) persist(ctx context.Context) error {
 	m := marker{position: s.reached}
 	err := s.writer.do(ctx, m, func(tx store.Tx) (body, error) {
-		return s.end(ctx, tx, nil)
+		return s.end(ctx, tx, body{})
 	})
 	if err != nil {
 		return err
@@ -244,11 +244,8 @@ func (s *Stream) prune(nowMs int64) bool {
 	return forgot
 }
 
-// end writes what the stream has to remember and returns the body of the end row.
-func (s *Stream) end(ctx context.Context, tx store.Tx, b *body) (body, error) {
-	if b == nil {
-		b = new(body)
-	}
+// end writes what the stream has to remember and completes the body of the end row.
+func (s *Stream) end(ctx context.Context, tx store.Tx, b body) (body, error) {
 	b.SeenStream = s.reader.seenStream
 	var rows []store.Row
 	for _, name := range sortedKeys(s.reader.maps) {
@@ -268,7 +265,7 @@ func (s *Stream) end(ctx context.Context, tx store.Tx, b *body) (body, error) {
 			return body{}, fmt.Errorf("write state of maps: %w", err)
 		}
 	}
-	return *b, nil
+	return b, nil
 }
 
 // committed notes that a transaction of this stream is durable.

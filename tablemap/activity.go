@@ -12,8 +12,8 @@ type Activities interface {
 	// InitialCopy copies pre-existing rows both ways. It heartbeats CopyProgress. Rows that failed are counted, not errors.
 	InitialCopy(ctx context.Context, in MapRun) (CopyResult, error)
 	// Replay plays back the queues of both directions and turns the map live in both. It heartbeats ReplayProgress.
-	// Rows that fail while an initial sync is not complete are its errors (Failed) and leave the map in mode queue.
-	Replay(ctx context.Context, in ReplayRequest) (ReplayResult, error)
+	// Rows that fail are held, with what has to wait behind them.
+	Replay(ctx context.Context, in MapRun) (ReplayResult, error)
 	// LiveWrites supervises a live map until it is cancelled or an alarm ends it. It heartbeats LiveProgress.
 	LiveWrites(ctx context.Context, in MapRun) (LiveResult, error)
 	// Pause turns a map to mode queue on both sides.
@@ -67,12 +67,6 @@ type CopyResult struct {
 type CopyProgress struct {
 	Legs  []Leg `json:"legs"`
 	Total int64 `json:"total"`
-}
-
-// ReplayRequest asks for the queue to be played back. WithoutSync says that no initial sync is complete.
-type ReplayRequest struct {
-	MapRun
-	WithoutSync bool `json:"withoutSync,omitempty"`
 }
 
 // ReplayResult is the outcome of a replay.

@@ -133,12 +133,7 @@ func (m *tableMap) nowLive() tablemap.Status {
 // replay starts the activity that turns the map live.
 func (m *tableMap) replay(ctx workflow.Context) (started[tablemap.ReplayResult], workflow.CancelFunc) {
 	ctx, stop := workflow.WithCancel(ctx)
-	sync := m.state.Sync.State
-	in := tablemap.ReplayRequest{
-		MapRun:      m.state.mapRun(),
-		WithoutSync: sync == tablemap.SyncSkipped || sync == tablemap.SyncFailed,
-	}
-	return start(ctx, m.state.Link, tablemap.Activities.Replay, in), stop
+	return start(ctx, m.state.Link, tablemap.Activities.Replay, m.state.mapRun()), stop
 }
 
 func (m *tableMap) ensureLink(ctx workflow.Context) error {

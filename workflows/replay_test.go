@@ -197,7 +197,7 @@ func (r *recorder) engine() *workflowstest.Engine {
 			n := r.failedRows.Load()
 			return tablemap.CopyResult{Failed: n, Legs: []tablemap.Leg{{From: "dataverse", To: "finops", Read: n + 3, Inserted: 3, Failed: n}}}, nil
 		},
-		OnReplay: func(ctx context.Context, _ tablemap.ReplayRequest) error {
+		OnReplay: func(ctx context.Context, _ tablemap.MapRun) error {
 			if r.endless.Load() {
 				return workflowstest.UntilCancelled(ctx)
 			}

@@ -45,7 +45,7 @@ func (b *bundle) endless() {
 	b.engine.OnCopy = func(ctx context.Context, _ tablemap.MapRun) (tablemap.CopyResult, error) {
 		return tablemap.CopyResult{}, workflowstest.UntilCancelled(ctx)
 	}
-	b.engine.OnReplay = func(ctx context.Context, in tablemap.ReplayRequest) error {
+	b.engine.OnReplay = func(ctx context.Context, in tablemap.MapRun) error {
 		if in.Map != "" && b.replayEnds {
 			return nil
 		}
@@ -201,7 +201,7 @@ func TestSkipSync(t *testing.T) {
 		require.Equal(t, tablemap.Running, s.Status)
 		require.Equal(t, tablemap.SyncSkipped, s.Sync.State)
 		require.Equal(t, []string{"Attach", "EnsureLink", "Replay"}, b.engine.Asked.Calls())
-		require.True(t, b.engine.Asked.Replays()[0].WithoutSync)
+		require.Equal(t, s.Run, b.engine.Asked.Replays()[0].Run)
 	})
 	t.Run("after a failed sync", func(t *testing.T) {
 		t.Parallel()
@@ -214,7 +214,7 @@ func TestSkipSync(t *testing.T) {
 		s = resuming.run(s)
 		require.Equal(t, tablemap.Running, s.Status)
 		require.Equal(t, tablemap.SyncSkipped, s.Sync.State)
-		require.True(t, resuming.engine.Asked.Replays()[0].WithoutSync)
+		require.Equal(t, s.Run, resuming.engine.Asked.Replays()[0].Run)
 	})
 	t.Run("run without initial sync", func(t *testing.T) {
 		t.Parallel()
@@ -321,7 +321,7 @@ func TestReplayThatFailsInResuming(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t)
-			b.engine.OnReplay = func(context.Context, tablemap.ReplayRequest) error { return failing(kind) }
+			b.engine.OnReplay = func(context.Context, tablemap.MapRun) error { return failing(kind) }
 			s := b.run(in(tablemap.Resuming))
 			require.Equal(t, want, s.Status)
 			require.Equal(t, "it failed", s.Reason)

@@ -141,6 +141,15 @@ func (l *Link) Await(name string, want Status) Report {
 	return r
 }
 
+// AwaitHealth waits until a map has a health.
+func (l *Link) AwaitHealth(name, want string) {
+	l.t.Helper()
+	var r Report
+	if !polled(Patience, func() bool { r = l.Status(name); return r.Health == want }) {
+		l.t.Fatalf("%s is %s, not %s", name, r.Health, want)
+	}
+}
+
 // Failures are the failed rows of a map.
 func (l *Link) Failures(name string, flags ...string) []Failure {
 	l.t.Helper()

@@ -17,7 +17,7 @@ type Engine struct {
 
 	OnAttach  func(ctx context.Context, in tablemap.AttachRequest) error
 	OnCopy    func(ctx context.Context, in tablemap.MapRun) (tablemap.CopyResult, error)
-	OnReplay  func(ctx context.Context, in tablemap.ReplayRequest) error
+	OnReplay  func(ctx context.Context, in tablemap.MapRun) error
 	OnLive    func(ctx context.Context, in tablemap.MapRun) (tablemap.LiveResult, error)
 	OnPause   func(ctx context.Context, in tablemap.MapRun) error
 	OnStop    func(ctx context.Context, in tablemap.MapRun) error
@@ -33,7 +33,7 @@ type Record struct {
 	mu       sync.Mutex
 	calls    []string
 	attached []tablemap.AttachRequest
-	replays  []tablemap.ReplayRequest
+	replays  []tablemap.MapRun
 }
 
 // Calls are the names of the activities that were called, in order.
@@ -51,7 +51,7 @@ func (r *Record) Attached() []tablemap.AttachRequest {
 }
 
 // Replays are the requests to replay.
-func (r *Record) Replays() []tablemap.ReplayRequest {
+func (r *Record) Replays() []tablemap.MapRun {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.replays)
@@ -82,7 +82,7 @@ func (e *Engine) InitialCopy(ctx context.Context, in tablemap.MapRun) (tablemap.
 }
 
 // Replay implements tablemap.Activities.
-func (e *Engine) Replay(ctx context.Context, in tablemap.ReplayRequest) (tablemap.ReplayResult, error) {
+func (e *Engine) Replay(ctx context.Context, in tablemap.MapRun) (tablemap.ReplayResult, error) {
 	e.Asked.note("Replay")
 	e.Asked.mu.Lock()
 	e.Asked.replays = append(e.Asked.replays, in)
