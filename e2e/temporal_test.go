@@ -32,7 +32,13 @@ func TestAcceptance25TemporalAlone(t *testing.T) {
 	require.Contains(t, l.Temporal("workflow", "metadata", "-w", w), "37")
 	signal("skip-sync")
 	awaits(harness.Running)
-	require.Contains(t, l.Temporal("workflow", "metadata", "-w", w), "--name pause")
+	metadata := l.Temporal("workflow", "metadata", "-w", w)
+	require.Contains(t, metadata, "--name pause")
+	_, signals, _ := strings.Cut(metadata, "Signal Definitions")
+	signals, _, _ = strings.Cut(signals, "Update Definitions")
+	for _, name := range []string{"run", "pause", "resume", "stop", "skip-sync", "discard"} {
+		require.Contains(t, signals, "    "+name+" ", "a signal that people can send")
+	}
 	l.Left.Exec("UPDATE person SET name = 'a secret' WHERE id = 'P-00001'")
 	l.Right.Becomes("SELECT name FROM person WHERE id = 'P-00001'", "a secret")
 	l.Until("the heartbeats count it", func() bool {

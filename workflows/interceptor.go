@@ -25,6 +25,15 @@ func Register(w worker.WorkflowRegistry) {
 // arrivals is the channel of all signals to a TableMap.
 const arrivals = "arrivals"
 
+// signals is the channel in which signals arrive. It also names the signals to those who ask what there is.
+func signals(ctx workflow.Context) workflow.ReceiveChannel {
+	for _, command := range Commands() {
+		workflow.GetSignalChannelWithOptions(ctx, string(command), workflow.SignalChannelOptions{Description: about(command)})
+	}
+	return workflow.GetSignalChannelWithOptions(ctx, arrivals,
+		workflow.SignalChannelOptions{Description: "the others in the order of their arrival; not to be sent"})
+}
+
 // arrival is a signal as it came.
 type arrival struct {
 	Name string `json:"name"`

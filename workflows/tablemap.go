@@ -31,7 +31,7 @@ func TableMap(root workflow.Context, state State) error {
 	m := &tableMap{
 		state:   state,
 		open:    map[string]*pending{},
-		signals: workflow.GetSignalChannel(ctx, arrivals),
+		signals: signals(ctx),
 		wake:    workflow.NewBufferedChannel(ctx, 1),
 		cancel:  root.Done(),
 	}
