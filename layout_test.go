@@ -33,7 +33,7 @@ type rule struct {
 }
 
 func rules() []rule {
-	const temporal, sqlite = "go.temporal.io/", "modernc.org/"
+	const temporal, sqlite, pgx = "go.temporal.io/", "modernc.org/", "github.com/jackc/"
 	return []rule{
 		{"tablemap", nil, []string{temporal, sqlite}, "tablemap holds the words of the product, which every other package uses"},
 		{"config", []string{"tablemap"}, []string{temporal, sqlite}, "config turns YAML into tablemap and knows nothing else"},
@@ -41,7 +41,9 @@ func rules() []rule {
 		{"store/storetest", []string{"store", "tablemap"}, []string{temporal, sqlite}, "the behaviour suite must fit every store, so it knows none"},
 		{"store/memory", []string{"store", "tablemap"}, []string{temporal, sqlite}, "a store knows the contract only: never Temporal, never another store"},
 		{"store/sqlite", []string{"store", "tablemap"}, []string{temporal}, "a store knows the contract only: never Temporal, never another store"},
-		{"replication", []string{"store", "tablemap"}, []string{temporal, sqlite, module + "store/"},
+		{"store/postgres", []string{"store", "tablemap"}, []string{temporal, sqlite}, "a store knows the contract only: never Temporal, never another store"},
+		{"store/postgres/postgrestest", nil, []string{temporal, sqlite}, "throw-away servers know nothing of what is tested on them"},
+		{"replication", []string{"store", "tablemap"}, []string{temporal, sqlite, pgx, module + "store/"},
 			"the engine reaches databases through package store only and is driven by whoever steps it, so that it can be simulated"},
 		{"workflows", []string{"tablemap"}, []string{sqlite, module + "store", module + "replication"},
 			"workflows are deterministic: they reach the engine by the methods of tablemap.Activities only"},
@@ -56,7 +58,7 @@ func rules() []rule {
 			"worker", "workflows"}, nil, "the program names no store: worker opens them"},
 		{"cmd/dualwrite/devserver", nil, []string{temporal}, "devserver runs a process and knows no client of it"},
 		{"examples", nil, nil, "examples are files to read"},
-		{"e2e", []string{"cmd/dualwrite/devserver", "e2e/harness"}, nil, "end-to-end tests use the built program: of ours nothing but what starts Temporal"},
+		{"e2e", []string{"cmd/dualwrite/devserver", "e2e/harness", "store/postgres/postgrestest"}, nil, "end-to-end tests use the built program: of ours nothing but what starts Temporal"},
 	}
 }
 
