@@ -1,0 +1,124 @@
+// Package postgres is the store on PostgreSQL. The log is logical decoding by pgoutput: one replication slot for the
+// whole database, one publication for the ledger and one for the tables of users that are captured. Nothing is put
+// on those tables but REPLICA IDENTITY FULL, which Release takes back.
+//
+// Everything crosses the wire as PostgreSQL's own text, in sessions whose formats are fixed, so that a value read by
+// a query and the same value read from the log are the same text whatever the server's settings are.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+const (
+	copyRows = 10_000
+	maxConns = 16
+	idleTime = 5 * time.Minute
+)
+
+var _ store.Store = (*Store)(nil)
+
+// Store is one PostgreSQL database.
+type Store struct {
+	pool    *pgxpool.Pool
+	replica replicaConfig
+	ledger  map[string]*ledgerTable
+	plans   *plans
+
+	mu     sync.Mutex
+	log    *Log // that delivers; others have ended
+	recent map[uint32]struct{}
+}
+
+// Open opens the database that the URL names. The error is a sentence for the operator and holds no password.
+func Open(ctx context.Context, address string) (*Store, error) { return OpenAs(ctx, address, address) }
+
+// OpenAs is Open with another URL, of the same database, for the role that reads the log.
+func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
+	config, err := poolConfig(address)
+	if err != nil {
+		return nil, err
+	}
+	replica, err := newReplicaConfig(replication)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, explain(err)
+	}
+	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans()}
+	if err := s.reading(ctx, func(*session) error { return nil }); err != nil {
+		pool.Close()
+		return nil, explain(err)
+	}
+	return s, nil
+}
+
+// Limits says how many rows of a copy one transaction may write.
+func (s *Store) Limits() store.Limits { return store.Limits{CopyRows: copyRows, SkipTriggers: true} }
+
+// Close ends every log of the store and its connections. Transactions and views must have ended.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	log := s.log
+	s.log = nil
+	s.mu.Unlock()
+	var err error
+	if log != nil {
+		err = log.Close()
+	}
+	s.pool.Close()
+	return err
+}
+
+// session takes a connection. Whoever gets it calls release.
+func (s *Store) session(ctx context.Context) (*session, error) {
+	c, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, fault(err)
+	}
+	return &session{conn: c}, nil
+}
+
+// reading calls work in a read-only transaction: one state of the database.
+func (s *Store) reading(ctx context.Context, work func(c *session) error) error {
+	return s.within(ctx, sqlBeginRead, work)
+}
+
+// writing calls work in a transaction without markers: schema and bookkeeping of our own.
+func (s *Store) writing(ctx context.Context, work func(c *session) error) error {
+	return s.within(ctx, sqlBegin, work)
+}
+
+func (s *Store) within(ctx context.Context, begin string, work func(c *session) error) error {
+	c, err := s.session(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	if err := c.exec(ctx, begin); err != nil {
+		return fault(err)
+	}
+	if err := work(c); err != nil {
+		c.rollback()
+		return fault(err)
+	}
+	return fault(c.exec(ctx, sqlCommit))
+}
+
+// explain is an error of opening as a sentence.
+func explain(err error) error {
+	if errors.Is(err, store.ErrTransient) {
+		return err
+	}
+	return fmt.Errorf("database cannot be opened: %w", fault(err))
+}

@@ -1,0 +1,27 @@
+package postgres
+
+import "strings"
+
+const (
+	schema = "dualwrite" // of the ledger and of everything else of ours
+
+	sqlBegin     = "BEGIN"
+	sqlBeginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+	sqlCommit    = "COMMIT"
+	sqlRollback  = "ROLLBACK"
+)
+
+// quote makes a name an identifier.
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// quoteAll quotes names, each after a prefix such as "t.", and joins them.
+func quoteAll(before string, names []string) string {
+	out := make([]string, len(names))
+	for i, n := range names {
+		out[i] = before + quote(n)
+	}
+	return strings.Join(out, ", ")
+}
+
+// literal makes a text a string constant.
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
