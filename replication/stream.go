@@ -65,7 +65,27 @@ func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, er
 	if s.log, err = s.source.Open(ctx, w.cursor.Position); err != nil {
 		return nil, s.stopped(ctx, fmt.Errorf("open log: %w", err))
 	}
+	if since := s.log.Since(); since > s.reached {
+		if err := s.anew(ctx, since); err != nil {
+			_ = s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
+}
+
+// anew forgets what earlier attempts knew: no map was attached when the log began, and of what our writers have done on
+// the source before, nothing is in it.
+func (s *Stream) anew(ctx context.Context, since store.Position) error {
+	err := s.writer.do(ctx, marker{position: since}, func(tx store.Tx) (body, error) {
+		return body{}, tx.Delete(ctx, store.Query{Table: store.FlowTable})
+	})
+	if err != nil {
+		return err
+	}
+	s.reader, s.backlog, s.reached = newReader(s.engine, s.from), make(map[string]bool), since
+	s.reader.cursor = since
+	return nil
 }
 
 // load restores what earlier attempts knew.

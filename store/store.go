@@ -180,6 +180,10 @@ type Log interface {
 	Wait(ctx context.Context) error
 	// Confirm says that changes up to the position are never needed again. It is durable and never goes back.
 	Confirm(ctx context.Context, upTo Position) error
+	// Since is where the log began: before it nothing was captured, and transactions of ours that committed before it
+	// are not in the log. It is beyond the cursor only when the log was let go of since, with the last captured table.
+	// SQLite: "". PostgreSQL: where the slot was made.
+	Since() Position
 	Close() error
 }
 

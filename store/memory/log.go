@@ -231,6 +231,9 @@ func (l *Log) Confirm(_ context.Context, upTo store.Position) error {
 	return nil
 }
 
+// Since is the beginning: the log is never let go of.
+func (l *Log) Since() store.Position { return "" }
+
 // Close ends the reader.
 func (l *Log) Close() error {
 	l.db.mu.Lock()

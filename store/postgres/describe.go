@@ -123,6 +123,7 @@ func findTables(ctx context.Context, c *session, names []string) (map[string]*ta
 func readColumn(t *tableInfo, row []string) error {
 	name, generated, identity := row[1], row[6], row[7]
 	pt := newType(row[3], row[4], row[5])
+	pt.oid, pt.modifier = row[11], row[12]
 	t.types[name] = pt
 	col := store.Column{Name: name, Type: store.Type{Name: row[2], Kind: pt.kind, Strict: true}, NotNull: row[8] == "t",
 		Default: generated == "" && (row[9] == "t" || identity != ""), Auto: identity != "" || strings.HasPrefix(row[10], "nextval(")}
@@ -176,13 +177,14 @@ const (
 			CASE WHEN t.typtype = 'd' THEN (WITH RECURSIVE up AS (SELECT d.oid, d.typname, d.typtype, d.typbasetype FROM pg_catalog.pg_type d WHERE d.oid = t.oid
 				UNION ALL SELECT d.oid, d.typname, d.typtype, d.typbasetype FROM pg_catalog.pg_type d JOIN up ON d.oid = up.typbasetype AND up.typtype = 'd')
 				SELECT typname FROM up WHERE typtype <> 'd') ELSE t.typname END,
-			a.attgenerated::text, a.attidentity::text, a.attnotnull OR t.typnotnull, a.atthasdef, pg_catalog.pg_get_expr(d.adbin, d.adrelid)
+			a.attgenerated::text, a.attidentity::text, a.attnotnull OR t.typnotnull, a.atthasdef, pg_catalog.pg_get_expr(d.adbin, d.adrelid),
+			a.atttypid, a.atttypmod
 		FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
 			LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`
 	// Names of columns by their numbers: an array of numbers, the table, the end.
-	sqlNamesOf = `(SELECT pg_catalog.string_agg(a.attname, E'\x01' ORDER BY k.at) FROM pg_catalog.unnest(`
-	sqlNamesIn = `) WITH ORDINALITY AS k(num, at) JOIN pg_catalog.pg_attribute a ON a.attnum = k.num AND a.attrelid = `
+	sqlNamesOf  = `(SELECT pg_catalog.string_agg(a.attname, E'\x01' ORDER BY k.at) FROM pg_catalog.unnest(`
+	sqlNamesIn  = `) WITH ORDINALITY AS k(num, at) JOIN pg_catalog.pg_attribute a ON a.attnum = k.num AND a.attrelid = `
 	sqlTriggers = `SELECT t.tgrelid::text, t.tgname FROM pg_catalog.pg_trigger t
 		WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY t.tgrelid, t.tgname`
 

@@ -28,6 +28,7 @@ const (
 	stateReadOnly         = "25006"
 	stateObjectInUse      = "55006"
 	stateUndefinedTable   = "42P01"
+	stateUndefinedSchema  = "3F000"
 	stateUndefinedObject  = "42704"
 	stateDuplicateObject  = "42710"
 	stateFeature          = "0A000" // also: a cached plan must not change its result

@@ -10,6 +10,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,6 +115,39 @@ func (s *Store) within(ctx context.Context, begin string, work func(c *session) 
 		return fault(err)
 	}
 	return fault(c.exec(ctx, sqlCommit))
+}
+
+// delivered notes which transactions the log has just delivered.
+func (s *Store) delivered(xids []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recent = make(map[uint32]struct{}, len(xids))
+	for _, x := range xids {
+		s.recent[x] = struct{}{}
+	}
+}
+
+// unseen reports whether a snapshot, as pg_current_snapshot() writes it, does not yet see a transaction that the log has
+// delivered: the server sends a transaction when it is durable, which is a moment before it is visible.
+func (s *Store) unseen(snapshot string) bool {
+	_, running, _ := strings.Cut(snapshot, ":")
+	next, running, _ := strings.Cut(running, ":")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, text := range strings.Split(running, ",") {
+		if xid, err := strconv.ParseUint(text, 10, 64); err == nil {
+			if _, ok := s.recent[uint32(xid)]; ok {
+				return true
+			}
+		}
+	}
+	limit, err := strconv.ParseUint(next, 10, 64)
+	for xid := range s.recent {
+		if err == nil && int32(xid-uint32(limit)) >= 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // explain is an error of opening as a sentence.

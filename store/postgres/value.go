@@ -13,6 +13,9 @@ import (
 // pgType is a type of the catalog as values are read and written through it.
 type pgType struct {
 	schema, name string // of the type, as in pg_type
+	base         string // name of the type that a domain is over; else the type's own
+	oid          string
+	modifier     string // its length, in the catalog's form
 	kind         store.Kind
 	padded       bool // char(n): blanks at the end say nothing
 	float4       bool
@@ -25,7 +28,7 @@ func (t pgType) cast() string { return quote(t.schema) + "." + quote(t.name) }
 
 // newType tells how values of a type are handled, by the name of its base type in pg_type.
 func newType(schema, name, base string) pgType {
-	t := pgType{schema: schema, name: name, kind: kindOf(base), comparable: true}
+	t := pgType{schema: schema, name: name, base: base, kind: kindOf(base), comparable: true}
 	switch base {
 	case "bpchar":
 		t.padded = true

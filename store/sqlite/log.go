@@ -157,6 +157,9 @@ func (l *Log) usable() error {
 	return nil
 }
 
+// Since is the beginning: the outbox is never let go of.
+func (l *Log) Since() store.Position { return "" }
+
 // Close ends the reader.
 func (l *Log) Close() error {
 	if l.c == nil {
