@@ -113,7 +113,8 @@ const (
 	sqlIdentities = `SELECT c.oid, c.relreplident::text, n.nspname, c.relname,
 			coalesce((SELECT x.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
 				WHERE i.indrelid = c.oid AND i.indisreplident), '')
-		FROM pg_catalog.pg_partition_tree($1::oid::regclass) t JOIN pg_catalog.pg_class c ON c.oid = t.relid
+		FROM (SELECT $1::oid AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass)) t
+			JOIN pg_catalog.pg_class c ON c.oid = t.relid
 			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid`
 	identityFull = "f"
 )
@@ -227,6 +228,9 @@ func (l *layout) lost(ctx context.Context, c *session) (string, error) {
 		return "it was taken out of the publication " + usersPublication + " for a while", nil
 	}
 	found, err := identitiesOf(ctx, c, relid)
+	if err == nil && len(found) == 0 {
+		return "the table is gone", nil
+	}
 	for _, f := range found {
 		if f.ident != identityFull {
 			return "its REPLICA IDENTITY is not FULL any more", err

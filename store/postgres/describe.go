@@ -183,8 +183,8 @@ const (
 			LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 		WHERE a.attrelid = ANY ($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum`
 	// Names of columns by their numbers: an array of numbers, the table, the end.
-	sqlNamesOf  = `(SELECT pg_catalog.string_agg(a.attname, E'\x01' ORDER BY k.at) FROM pg_catalog.unnest(`
-	sqlNamesIn  = `) WITH ORDINALITY AS k(num, at) JOIN pg_catalog.pg_attribute a ON a.attnum = k.num AND a.attrelid = `
+	sqlNamesOf  = `(SELECT pg_catalog.string_agg(a.attname, E'\x01' ORDER BY e.at) FROM pg_catalog.unnest(`
+	sqlNamesIn  = `) WITH ORDINALITY AS e(num, at) JOIN pg_catalog.pg_attribute a ON a.attnum = e.num AND a.attrelid = `
 	sqlTriggers = `SELECT t.tgrelid::text, t.tgname FROM pg_catalog.pg_trigger t
 		WHERE t.tgrelid = ANY ($1::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') ORDER BY t.tgrelid, t.tgname`
 
