@@ -21,6 +21,7 @@ func (a *Activities) InitialCopy(ctx context.Context, in tablemap.MapRun) (table
 			out = c.Result()
 		},
 		idle: a.mind(in.Map, r).copy,
+		end:  func(c Copy) { _ = c.Close() }, // it only read; there is nothing to lose
 	})
 	return out, result(err)
 }

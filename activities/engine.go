@@ -51,6 +51,7 @@ type Copy interface {
 	replication.Stepper
 	Progress() tablemap.CopyProgress
 	Result() tablemap.CopyResult
+	Close() error
 }
 
 // Replay is the playing back of one direction's queue.

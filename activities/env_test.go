@@ -73,6 +73,8 @@ func (s stream) Progress() tablemap.StreamProgress {
 
 type copying struct{ *script }
 
+func (c copying) Close() error { return nil }
+
 func (c copying) Progress() tablemap.CopyProgress {
 	return tablemap.CopyProgress{Total: int64(c.count())}
 }

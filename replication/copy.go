@@ -39,6 +39,8 @@ type leg struct {
 	other  *copyState // the state of the leg that writes to this one's source: its notes carry it along
 	window *stretch
 	again  *pass
+	tried  bool  // whether the fast way may be taken has been decided
+	bulk   *bulk // nil: the fast way is not taken, or has ended
 }
 
 // copyState is what a copy's end rows keep of the leg that writes to their side.
@@ -46,10 +48,12 @@ type copyState struct {
 	After   string `json:"after,omitempty"` // the last key of the source that has been dealt with; EncodeRow
 	Scanned bool   `json:"scanned,omitempty"`
 	// GoneTo is the last entry of the queue that was searched for rows that are gone; GoneDone says that all are.
-	GoneTo   int64      `json:"goneTo,omitempty"`
-	GoneDone bool       `json:"goneDone,omitempty"`
-	Done     bool       `json:"done,omitempty"` // the whole copy
-	Counts   copyCounts `json:"counts"`
+	GoneTo   int64 `json:"goneTo,omitempty"`
+	GoneDone bool  `json:"goneDone,omitempty"`
+	Done     bool  `json:"done,omitempty"` // the whole copy
+	// Bulk counts rows written the fast way. A scan that follows meets them as equal.
+	Bulk   int64      `json:"bulk,omitempty"`
+	Counts copyCounts `json:"counts"`
 }
 
 // copyCounts counts rows of the source.
@@ -130,7 +134,7 @@ func (c *Copy) load(ctx context.Context) (tablemap.Side, error) {
 // list of errors begins anew.
 func (c *Copy) again(ctx context.Context) error {
 	for _, l := range c.legs {
-		*l.state = copyState{}
+		*l.state, l.tried = copyState{}, true
 		err := l.commit(ctx, func(tx store.Tx) (body, error) {
 			q := and(byMap(store.HeldTable, c.name), "phase", store.Eq, store.Str(phaseInitial))
 			return body{}, tx.Delete(ctx, q)
@@ -182,8 +186,9 @@ func legs(sides [2]string, master tablemap.Side, states [2]*copyState) []tablema
 			continue
 		}
 		n := s.Counts
+		n.Inserted, n.Equal = n.Inserted+s.Bulk, max(0, n.Equal-s.Bulk)
 		if first := states[from]; from != master && first != nil {
-			n.Equal = max(0, n.Equal-first.Counts.Inserted)
+			n.Equal = max(0, n.Equal-first.Counts.Inserted-first.Bulk)
 			lost := min(n.Equal, first.Counts.Updated)
 			n.Equal, n.Skipped = n.Equal-lost, n.Skipped+lost
 		}
@@ -233,10 +238,15 @@ func (c *Copy) finish(ctx context.Context) error {
 		c.failed += n
 	}
 	synced := c.Result().Failed == 0
-	for i, w := range []*writer{c.legs[0].writer, c.legs[0].back} {
-		state := []*copyState{c.legs[0].state, c.legs[0].other}[i]
+	l := c.legs[0]
+	for i, w := range []*writer{l.writer, l.back} {
+		state := []*copyState{l.state, l.other}[i]
+		rel := []*store.Relation{&l.flow.target, &l.flow.source}[i]
 		state.Done = true
 		err := w.do(ctx, marker{mapName: c.name}, func(tx store.Tx) (body, error) {
+			if err := tx.Renumber(ctx, rel); err != nil {
+				return body{}, fmt.Errorf("number rows of %s: %w", rel.Table, err)
+			}
 			return body{Copy: state}, c.finishSide(ctx, tx, w.cursor.Writer, synced)
 		})
 		if err != nil {
@@ -258,6 +268,16 @@ func (c *Copy) finishSide(ctx context.Context, tx store.Tx, writerName string, s
 	m := found[c.name]
 	m.Synced = true
 	return tx.Put(ctx, store.ModeTable, m.row())
+}
+
+// Close ends what the copy still reads.
+func (c *Copy) Close() error {
+	for _, l := range c.legs {
+		if l.bulk != nil {
+			l.endBulk()
+		}
+	}
+	return nil
 }
 
 // heldElsewhere counts the changes that a rerun's replay could not apply: they are errors of the sync too. What waits

@@ -54,10 +54,14 @@ type copyRow struct {
 // step does the next piece of a leg.
 func (l *leg) step(ctx context.Context, c *Copy) (Outcome, error) {
 	switch {
+	case l.bulk != nil:
+		return l.bulkStep(ctx, c)
+	case !l.tried:
+		return Moved, l.tryBulk(ctx, c)
 	case l.window == nil:
 		return l.open(ctx, c)
 	case !l.window.noted:
-		return Moved, l.note(ctx, c)
+		return Moved, l.noteIn(ctx, c, l.window)
 	case !l.window.met:
 		return l.meet(ctx, c)
 	case len(l.window.rows) > 0 || l.window.kind == stretchGone || (l.window.ended && !l.state.Scanned):
@@ -162,9 +166,8 @@ func (l *leg) compare(ctx context.Context, target store.View, rows []copyRow) er
 	return nil
 }
 
-// note commits a marker on each side.
-func (l *leg) note(ctx context.Context, c *Copy) error {
-	w := l.window
+// noteIn commits a marker on each side.
+func (l *leg) noteIn(ctx context.Context, c *Copy, w *stretch) error {
 	if err := l.commit(ctx, func(store.Tx) (body, error) { return body{Note: true}, nil }); err != nil {
 		return fmt.Errorf("note position: %w", err)
 	}
@@ -191,12 +194,35 @@ func (l *leg) commit(ctx context.Context, work func(store.Tx) (body, error)) err
 
 // meet looks whether both streams have met the notes. Then the queues hold every change made before them.
 func (l *leg) meet(ctx context.Context, c *Copy) (Outcome, error) {
+	w := l.window
+	outcome, err := l.meetNotes(ctx, c, w)
+	if err != nil || !w.met {
+		return outcome, err
+	}
+	w.met = false
+	source, err := c.engine.Stores[l.flow.from].View(ctx)
+	if err != nil {
+		return Moved, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = source.Close() }()
+	keys := make([]string, 0, len(w.rows))
+	for i := range w.rows {
+		keys = append(keys, w.rows[i].key)
+	}
+	if w.far, err = queuedKeys(ctx, source, c.name, keys); err != nil {
+		return Moved, err
+	}
+	w.met = true
+	return Moved, nil
+}
+
+// meetNotes looks whether both streams have met the notes.
+func (l *leg) meetNotes(ctx context.Context, c *Copy, w *stretch) (Outcome, error) {
 	source, target, done, err := l.views(ctx, c)
 	if err != nil {
 		return Moved, err
 	}
 	defer done()
-	w := l.window
 	if w.source.position, err = metAt(ctx, target, l.writer.cursor.Writer, w.source.seq); err != nil {
 		return Moved, err
 	}
@@ -205,13 +231,6 @@ func (l *leg) meet(ctx context.Context, c *Copy) (Outcome, error) {
 	}
 	if w.source.position == "" || w.target.position == "" {
 		return Idle, nil
-	}
-	keys := make([]string, 0, len(w.rows))
-	for i := range w.rows {
-		keys = append(keys, w.rows[i].key)
-	}
-	if w.far, err = queuedKeys(ctx, source, c.name, keys); err != nil {
-		return Moved, err
 	}
 	w.met = true
 	return Moved, nil

@@ -61,12 +61,13 @@ type plan struct {
 	unique   bool // column u is unique on both sides
 	tree     bool // a second map, whose rows the first refers to
 	steps    int
+	oneSided bool // before the first run only the left side has rows: they may be copied in bulk
 }
 
 func draw(r *rand.Rand) plan {
 	flip := func() bool { return r.IntN(2) == 0 }
 	return plan{master: tablemap.Side(r.IntN(2)), withSync: flip(), stops: r.IntN(4) == 0, crashes: flip(),
-		oneWay: r.IntN(4) == 0, unique: r.IntN(3) == 0, tree: r.IntN(3) == 0, steps: 100 + r.IntN(400)}
+		oneWay: r.IntN(4) == 0, unique: r.IntN(3) == 0, tree: r.IntN(3) == 0, steps: 100 + r.IntN(400), oneSided: r.IntN(3) == 0}
 }
 
 // world is one simulation.

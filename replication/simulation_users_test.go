@@ -83,7 +83,11 @@ func (u *users) begin(w *world) {
 	}
 	w.hooked = true
 	for range 10 {
-		u.act(w, tablemap.Side(w.rand.IntN(2)))
+		side := tablemap.Side(w.rand.IntN(2))
+		if w.oneSided {
+			side = tablemap.Left
+		}
+		u.act(w, side)
 	}
 	w.hooked = false
 }

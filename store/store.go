@@ -60,6 +60,9 @@ type Store interface {
 type Limits struct {
 	CopyRows     int  // rows of an initial write or a replay in one transaction, at most; locks stay short
 	SkipTriggers bool // Relation.SkipTriggers is heeded
+
+	// Bulk is the form of blocks that View.Export makes and Tx.Import takes; "": neither does anything.
+	Bulk string
 }
 
 // Cursor is where a writer stands after Fence.
@@ -107,6 +110,10 @@ type View interface {
 	Scan(ctx context.Context, rel *Relation, after Row, limit int) ([]Row, error)
 	// Size estimates how many rows the relation has, cheaply, for progress bars.
 	Size(ctx context.Context, rel *Relation) (int64, error)
+	// Export begins to read the rows of the relation that pass its filter, in any order. Until it is closed the view
+	// does nothing else. nil where the relation cannot be exported.
+	// PostgreSQL: COPY in binary form, for columns of built-in types.
+	Export(ctx context.Context, rel *Relation) (Export, error)
 	Close() error
 }
 
@@ -120,6 +127,10 @@ type Tx interface {
 	// ApplyEach makes the writes one by one, each in a savepoint of its own: a row's fault is in its Result, has left
 	// no trace in the database and does not stop the others.
 	ApplyEach(ctx context.Context, writes []Write) ([]Result, error)
+	// Import inserts the rows of a block. It is a *RowError, whose Index says nothing, when one of them is refused.
+	Import(ctx context.Context, rel *Relation, b Block) error
+	// Renumber makes the database number rows by the relation's Auto columns from beyond those that are there.
+	Renumber(ctx context.Context, rel *Relation) error
 	// Put inserts rows into a ledger table, replacing those of the same primary key. In a table with a serial column,
 	// which comes first, 0 there means the next number.
 	Put(ctx context.Context, table string, rows ...Row) error

@@ -112,8 +112,10 @@ func (s stream) Close() error {
 type done struct{}
 
 func (done) Step(context.Context) (replication.Outcome, error) { return replication.Done, nil }
-func (done) Progress() tablemap.CopyProgress                   { return tablemap.CopyProgress{} }
-func (done) Result() tablemap.CopyResult                       { return tablemap.CopyResult{} }
+func (done) Close() error                                      { return nil }
+
+func (done) Progress() tablemap.CopyProgress { return tablemap.CopyProgress{} }
+func (done) Result() tablemap.CopyResult     { return tablemap.CopyResult{} }
 
 type replay struct {
 	e    *engine

@@ -55,7 +55,9 @@ func (s *Store) Close() error {
 }
 
 // Limits returns the limits.
-func (s *Store) Limits() store.Limits { return store.Limits{CopyRows: s.db.options.CopyRows} }
+func (s *Store) Limits() store.Limits {
+	return store.Limits{CopyRows: s.db.options.CopyRows, Bulk: "memory"}
+}
 
 // Describe returns tables.
 func (s *Store) Describe(_ context.Context, tables ...string) (map[string]store.Table, error) {

@@ -165,3 +165,6 @@ func (tx *Tx) Rollback() error {
 	tx.txn.rollback()
 	return nil
 }
+
+// Renumber does nothing: rows are numbered from beyond the greatest by themselves.
+func (*Tx) Renumber(context.Context, *store.Relation) error { return nil }

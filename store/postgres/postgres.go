@@ -66,7 +66,9 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 }
 
 // Limits says how many rows of a copy one transaction may write.
-func (s *Store) Limits() store.Limits { return store.Limits{CopyRows: copyRows, SkipTriggers: true} }
+func (s *Store) Limits() store.Limits {
+	return store.Limits{CopyRows: copyRows, SkipTriggers: true, Bulk: bulkForm}
+}
 
 // Close ends every log of the store and its connections. Transactions and views must have ended.
 func (s *Store) Close() error {

@@ -292,3 +292,11 @@ func (tx *Tx) Rollback() error {
 	tx.s.writer.rollback()
 	return nil
 }
+
+// Import does nothing: Limits says so.
+func (*Tx) Import(context.Context, *store.Relation, store.Block) error {
+	return errors.New("blocks of rows are not taken")
+}
+
+// Renumber does nothing: rows are numbered from beyond the greatest by themselves.
+func (*Tx) Renumber(context.Context, *store.Relation) error { return nil }

@@ -185,3 +185,6 @@ func (p *plan) findSome(ctx context.Context, c *conn, f finding) error {
 		return err
 	})
 }
+
+// Export does nothing: Limits says so.
+func (*View) Export(context.Context, *store.Relation) (store.Export, error) { return nil, nil }
