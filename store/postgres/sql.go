@@ -9,6 +9,10 @@ const (
 	sqlBeginRead = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 	sqlCommit    = "COMMIT"
 	sqlRollback  = "ROLLBACK"
+
+	sqlSavepoint  = "SAVEPOINT dualwrite"
+	sqlRollbackTo = "ROLLBACK TO dualwrite"
+	sqlRelease    = "RELEASE dualwrite"
 )
 
 // quote makes a name an identifier.

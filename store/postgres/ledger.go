@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// errNoLedger says that Capture has never been called.
+var errNoLedger = errors.New("database has no ledger: nothing has been captured in it yet")
+
+// ledgerTable is a table of the ledger with the statements on it.
+type ledgerTable struct {
+	store.LedgerTable
+	table string // quoted
+	list  string
+	types []pgType
+	put   string
+}
+
+// ledgerTables are all of the ledger, by name.
+func ledgerTables() map[string]*ledgerTable {
+	out := make(map[string]*ledgerTable)
+	for _, def := range store.Ledger() {
+		t := &ledgerTable{LedgerTable: def, table: quote(schema) + "." + quote(def.Name)}
+		var names, casts, params, sets []string
+		for i, c := range def.Columns {
+			names = append(names, c.Name)
+			t.types = append(t.types, pgType{kind: c.Kind})
+			cast := "u.c" + strconv.Itoa(i) + "::" + ledgerCast(c.Kind)
+			if i == 0 && def.Serial {
+				sequence := literal(t.table) + ", " + literal(c.Name)
+				cast = "CASE WHEN u.c0 = '0' THEN pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(" + sequence + ")) ELSE " + cast + " END"
+			}
+			casts = append(casts, cast)
+			params = append(params, "$"+strconv.Itoa(i+1)+"::text[]")
+			if i >= def.Primary {
+				sets = append(sets, quote(c.Name)+" = excluded."+quote(c.Name))
+			}
+		}
+		t.list = quoteAll("", names)
+		conflict := "DO NOTHING"
+		if len(sets) > 0 {
+			conflict = "DO UPDATE SET " + strings.Join(sets, ", ")
+		}
+		t.put = "INSERT INTO " + t.table + " (" + t.list + ") SELECT " + strings.Join(casts, ", ") + " FROM pg_catalog.unnest(" +
+			strings.Join(params, ", ") + ") AS u(" + unnested(len(names)) + ") ON CONFLICT (" + quoteAll("", names[:def.Primary]) + ") " + conflict
+		out[def.Name] = t
+	}
+	return out
+}
+
+// unnested names n columns c0, c1, ….
+func unnested(n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = "c" + strconv.Itoa(i)
+	}
+	return strings.Join(out, ", ")
+}
+
+func ledgerCast(k store.Kind) string {
+	switch k {
+	case store.Integer:
+		return "bigint"
+	case store.Blob:
+		return "bytea"
+	}
+	return "text"
+}
+
+// ledgerWhere is the conditions of a query as SQL, with their parameters.
+type ledgerWhere struct {
+	table  *ledgerTable
+	where  string
+	params []param
+}
+
+// conditions checks a query. nil: nothing matches.
+func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
+	t := s.ledger[q.Table]
+	if t == nil {
+		return nil, fmt.Errorf("the ledger has no table %s", q.Table)
+	}
+	has := func(name string) int {
+		return slices.IndexFunc(t.Columns, func(c store.LedgerColumn) bool { return c.Name == name })
+	}
+	if q.Order != "" && has(q.Order) < 0 {
+		return nil, fmt.Errorf("ledger table %s has no column %s", q.Table, q.Order)
+	}
+	out := &ledgerWhere{table: t, where: "true"}
+	for i := range q.Where {
+		c := &q.Where[i]
+		at := has(c.Column)
+		if at < 0 {
+			return nil, fmt.Errorf("ledger table %s has no column %s", q.Table, c.Column)
+		}
+		n := "$" + strconv.Itoa(len(out.params)+1)
+		cast := ledgerCast(t.Columns[at].Kind)
+		switch c.Is {
+		case store.Eq, store.Gt, store.Ge, store.Lt, store.Le:
+			if len(c.Values) != 1 {
+				return nil, fmt.Errorf("condition on %s.%s takes one value", q.Table, c.Column)
+			}
+			out.where += " AND " + quote(c.Column) + " " + string(c.Is) + " " + n + "::" + cast
+			out.params = append(out.params, valueParam(c.Values[0]))
+		case store.In:
+			out.where += " AND " + quote(c.Column) + " = ANY (" + n + "::text[]::" + cast + "[])"
+			out.params = append(out.params, arrayParam(len(c.Values), func(i int) store.Value { return c.Values[i] }))
+		default:
+			return nil, fmt.Errorf("no comparison %q", c.Is)
+		}
+	}
+	return out, nil
+}
+
+// selectLedger reads rows.
+func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([]store.Row, error) {
+	w, err := s.conditions(q)
+	if err != nil {
+		return nil, err
+	}
+	order := make([]string, 0, w.table.Primary+1)
+	down := ""
+	if q.Desc {
+		down = " DESC"
+	}
+	if q.Order != "" {
+		order = append(order, quote(q.Order)+down)
+	}
+	for _, col := range w.table.Columns[:w.table.Primary] {
+		order = append(order, quote(col.Name)+down)
+	}
+	sql := "SELECT " + w.table.list + " FROM " + w.table.table + " WHERE " + w.where + " ORDER BY " + strings.Join(order, ", ")
+	if q.Limit > 0 {
+		sql += " LIMIT " + strconv.Itoa(q.Limit)
+	}
+	if q.Offset > 0 {
+		sql += " OFFSET $" + strconv.Itoa(len(w.params)+1) + "::bigint"
+		w.params = append(w.params, numberParam(int64(q.Offset)))
+	}
+	var out []store.Row
+	err = c.query(ctx, sql, w.params, func(values [][]byte) error {
+		row, err := readRow(w.table.types, values)
+		out = append(out, row)
+		return err
+	})
+	return out, fault(err)
+}
+
+func (s *Store) countLedger(ctx context.Context, c *session, q *store.Query) (int64, error) {
+	w, err := s.conditions(q)
+	if err != nil {
+		return 0, err
+	}
+	n, err := c.number(ctx, "SELECT pg_catalog.count(*) FROM "+w.table.table+" WHERE "+w.where, w.params...)
+	return n, fault(err)
+}
+
+// readRow makes a row of texts.
+func readRow(types []pgType, values [][]byte) (store.Row, error) {
+	row := make(store.Row, len(values))
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		var err error
+		if row[i], err = types[i].read(string(v)); err != nil {
+			return nil, err
+		}
+	}
+	return row, nil
+}
+
+// absent reports whether an error says that there is no ledger.
+func absent(err error) bool {
+	s := state(err)
+	return s == stateUndefinedTable || s == stateUndefinedSchema
+}

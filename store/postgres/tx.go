@@ -1,0 +1,215 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// Tx is a write transaction of ours.
+type Tx struct {
+	s       *Store
+	c       *session
+	marker  store.Marker
+	replica bool // session_replication_role is replica now
+	failed  bool
+	over    bool
+}
+
+// Begin opens a write transaction, in one round trip.
+func (s *Store) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
+	c, err := s.session(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
+	}
+	tx := &Tx{s: s, c: c, marker: m}
+	if err := tx.begin(ctx); err != nil {
+		_ = tx.Rollback()
+		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
+	}
+	return tx, nil
+}
+
+func (tx *Tx) begin(ctx context.Context) error {
+	m := &tx.marker
+	statements := []statement{{sql: sqlBegin}}
+	if m.LockStream {
+		statements = append(statements, statement{sql: sqlLockStream})
+	}
+	statements = append(statements, statement{sqlLastSeq, []param{textParam(m.Writer)}},
+		statement{sqlBeginRow, append(markerParams(m, store.MarkerBegin, m.Body), numberParam(m.Epoch))})
+	last := int64(0)
+	tags, err := tx.c.run(ctx, func(i int, values [][]byte) error {
+		if i == len(statements)-2 {
+			last = store.Value{S: string(values[0])}.Int64()
+		}
+		return nil
+	}, statements...)
+	switch {
+	case absent(err):
+		return errNoLedger
+	case state(err) == stateUnique:
+		return store.ErrFenced
+	case err != nil:
+		return fault(err)
+	case tags[len(tags)-1].RowsAffected() != 1:
+		return store.ErrFenced
+	case last > 0 && last+1 != m.Seq:
+		return fmt.Errorf("transaction %d does not follow on %d", m.Seq, last)
+	}
+	return nil
+}
+
+func (tx *Tx) usable() error {
+	switch {
+	case tx.over:
+		return errors.New("transaction is over")
+	case tx.failed:
+		return errors.New("transaction has failed")
+	}
+	return nil
+}
+
+// fail notes an error, after which only Rollback remains.
+func (tx *Tx) fail(err error) error {
+	if err != nil {
+		tx.failed = true
+	}
+	return err
+}
+
+// Lookup returns rows by key.
+func (tx *Tx) Lookup(ctx context.Context, rel *store.Relation, keys []store.Row) ([]store.Row, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	rows, err := tx.s.lookup(ctx, tx.c, rel, keys)
+	return rows, tx.fail(err)
+}
+
+// Select returns ledger rows.
+func (tx *Tx) Select(ctx context.Context, q store.Query) ([]store.Row, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	rows, err := tx.s.selectLedger(ctx, tx.c, &q)
+	return rows, tx.fail(err)
+}
+
+// Count counts ledger rows.
+func (tx *Tx) Count(ctx context.Context, q store.Query) (int64, error) {
+	if err := tx.usable(); err != nil {
+		return 0, err
+	}
+	n, err := tx.s.countLedger(ctx, tx.c, &q)
+	return n, tx.fail(err)
+}
+
+// Delete removes ledger rows. The publication does not send it.
+func (tx *Tx) Delete(ctx context.Context, q store.Query) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	w, err := tx.s.conditions(&q)
+	if err != nil {
+		return tx.fail(err)
+	}
+	_, err = tx.c.change(ctx, "DELETE FROM "+w.table.table+" WHERE "+w.where, w.params...)
+	return tx.fail(fault(err))
+}
+
+// putRows is how many rows one statement puts.
+const putRows = 2000
+
+// Put inserts or replaces ledger rows.
+func (tx *Tx) Put(ctx context.Context, table string, rows ...store.Row) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	t := tx.s.ledger[table]
+	if t == nil || table == store.WriterTable || table == store.MarkerTable {
+		return tx.fail(fmt.Errorf("ledger table %s takes no rows", table))
+	}
+	for _, row := range rows {
+		if err := t.fits(row); err != nil {
+			return tx.fail(err)
+		}
+	}
+	rows = t.lastOfEach(rows)
+	var statements []statement
+	for start := 0; start < len(rows); start += putRows {
+		part := rows[start:min(start+putRows, len(rows))]
+		params := make([]param, len(t.Columns))
+		for i := range params {
+			params[i] = arrayParam(len(part), func(n int) store.Value { return part[n][i] })
+		}
+		statements = append(statements, statement{t.put, params})
+	}
+	if len(statements) == 0 {
+		return nil
+	}
+	_, err := tx.c.run(ctx, nil, statements...)
+	return tx.fail(fault(err))
+}
+
+// lastOfEach leaves the last row of each primary key: one statement changes a row once.
+func (t *ledgerTable) lastOfEach(rows []store.Row) []store.Row {
+	if len(rows) < 2 {
+		return rows
+	}
+	last := make(map[string]int, len(rows))
+	for i, row := range rows {
+		if !t.Serial || row[0] != store.Int(0) {
+			last[store.EncodeRow(row[:t.Primary])] = i
+		}
+	}
+	out := make([]store.Row, 0, len(rows))
+	for i, row := range rows {
+		if t.Serial && row[0] == store.Int(0) || last[store.EncodeRow(row[:t.Primary])] == i {
+			out = append(out, row)
+		}
+	}
+	return out
+}
+
+// fits checks that a row is one of the table.
+func (t *ledgerTable) fits(row store.Row) error {
+	if len(row) != len(t.Columns) {
+		return fmt.Errorf("ledger table %s has %d columns, the row %d", t.Name, len(t.Columns), len(row))
+	}
+	for i, c := range t.Columns {
+		if row[i].Kind != c.Kind {
+			return fmt.Errorf("ledger column %s.%s takes no %s", t.Name, c.Name, row[i].Kind)
+		}
+	}
+	return nil
+}
+
+// Commit writes the end row and commits.
+func (tx *Tx) Commit(ctx context.Context, body string) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	_, err := tx.c.run(ctx, nil, statement{sqlEndRow, markerParams(&tx.marker, store.MarkerEnd, body)}, statement{sql: sqlCommit})
+	if err != nil {
+		err = tx.fail(fmt.Errorf("commit as %s: %w", tx.marker.Writer, fault(err)))
+		_ = tx.Rollback()
+		return err
+	}
+	tx.over = true
+	tx.c.release()
+	return nil
+}
+
+// Rollback ends the transaction without effect.
+func (tx *Tx) Rollback() error {
+	if tx.over {
+		return nil
+	}
+	tx.over = true
+	tx.c.rollback()
+	tx.c.release()
+	return nil
+}

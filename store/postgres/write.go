@@ -1,0 +1,426 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// applier makes the writes of one call.
+type applier struct {
+	tx     *Tx
+	writes []store.Write
+	plans  map[*store.Relation]*plan
+	out    []store.Result
+	late   bool // some constraint may be checked late
+}
+
+func (tx *Tx) applier(ctx context.Context, writes []store.Write) (*applier, error) {
+	a := &applier{tx: tx, writes: writes, plans: make(map[*store.Relation]*plan), out: make([]store.Result, len(writes))}
+	for i := range writes {
+		rel := writes[i].Relation
+		if a.plans[rel] != nil {
+			continue
+		}
+		p, err := tx.s.plans.plan(ctx, tx.c, rel)
+		if err != nil {
+			return nil, err
+		}
+		a.plans[rel] = p
+		a.late = a.late || p.late
+	}
+	return a, nil
+}
+
+// Apply makes writes; the first fault ends the transaction.
+func (tx *Tx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	a, err := tx.applier(ctx, writes)
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	if err := a.all(ctx); err != nil {
+		return nil, tx.fail(err)
+	}
+	return a.out, nil
+}
+
+func (a *applier) all(ctx context.Context) error {
+	if !a.late {
+		return a.windows(ctx)
+	}
+	if err := a.tx.c.exec(ctx, "SAVEPOINT dualwrite_all"); err != nil {
+		return fault(err)
+	}
+	if err := a.windows(ctx); err != nil {
+		return err
+	}
+	_, err := a.settle(ctx, nil)
+	return err
+}
+
+// settle checks the constraints that are checked late. When one fails, everything is undone and made again, so that
+// the write at fault can be found; its index and fault are returned. skip tells which writes were left out.
+func (a *applier) settle(ctx context.Context, skip map[int]*store.RowError) (int, error) {
+	cause := a.tx.c.exec(ctx, "SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; RELEASE dualwrite_all")
+	if cause == nil {
+		return 0, nil
+	}
+	found := pgError(cause)
+	if found == nil || errors.Is(fault(cause), store.ErrTransient) {
+		return 0, fault(cause)
+	}
+	if err := a.tx.c.exec(ctx, "ROLLBACK TO dualwrite_all"); err != nil {
+		return 0, fault(err)
+	}
+	again := *a
+	again.out = make([]store.Result, len(a.writes))
+	for i := range a.writes {
+		if skip[i] != nil {
+			continue
+		}
+		if err := again.single(ctx, i); err != nil {
+			return 0, err
+		}
+		err := a.tx.c.exec(ctx, sqlSavepoint+"; SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED; "+sqlRelease)
+		if err == nil {
+			continue
+		}
+		if undo := a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); undo != nil {
+			return 0, fault(undo)
+		}
+		if i == a.lastOf(found.TableName, skip) || !a.mended(i, skip) {
+			return i, a.fault(ctx, i, cause)
+		}
+	}
+	return 0, a.fault(ctx, a.lastOf(found.TableName, skip), cause)
+}
+
+// lastOf is the last write of a table.
+func (a *applier) lastOf(table string, skip map[int]*store.RowError) int {
+	last := len(a.writes) - 1
+	for i := range a.writes {
+		if a.plans[a.writes[i].Relation].info.relation == table && skip[i] == nil {
+			last = i
+		}
+	}
+	return last
+}
+
+// mended reports whether a later write may give the row what it lacks now.
+func (a *applier) mended(i int, skip map[int]*store.RowError) bool {
+	for n := i + 1; n < len(a.writes); n++ {
+		if skip[n] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// ApplyEach makes writes one by one, and repeats all of them while a constraint that is checked late shows that one must
+// fail.
+func (tx *Tx) ApplyEach(ctx context.Context, writes []store.Write) ([]store.Result, error) {
+	if err := tx.usable(); err != nil {
+		return nil, err
+	}
+	a, err := tx.applier(ctx, writes)
+	if err == nil {
+		err = a.each(ctx)
+	}
+	if err != nil {
+		return nil, tx.fail(err)
+	}
+	return a.out, nil
+}
+
+func (a *applier) each(ctx context.Context) error {
+	failed := make(map[int]*store.RowError)
+	for {
+		if a.late {
+			if err := a.tx.c.exec(ctx, "SAVEPOINT dualwrite_all"); err != nil {
+				return fault(err)
+			}
+		}
+		for i := range a.writes {
+			if failed[i] != nil {
+				a.out[i] = store.Result{Outcome: store.Failed, Err: failed[i]}
+				continue
+			}
+			if err := a.guarded(ctx, i); err != nil {
+				return err
+			}
+		}
+		if !a.late {
+			return nil
+		}
+		skip := make(map[int]*store.RowError)
+		for i, r := range a.out {
+			if r.Outcome == store.Failed {
+				skip[i] = r.Err
+			}
+		}
+		i, err := a.settle(ctx, skip)
+		var found *store.RowError
+		if !errors.As(err, &found) {
+			return err
+		}
+		if failed[i] != nil {
+			return err
+		}
+		found.Index = i
+		failed[i] = found
+		if err := a.tx.c.exec(ctx, "ROLLBACK TO dualwrite_all; RELEASE dualwrite_all"); err != nil {
+			return fault(err)
+		}
+	}
+}
+
+// guarded makes one write so that a fault leaves no trace.
+func (a *applier) guarded(ctx context.Context, i int) error {
+	if err := a.tx.c.exec(ctx, sqlSavepoint); err != nil {
+		return fault(err)
+	}
+	err := a.single(ctx, i)
+	var found *store.RowError
+	if errors.As(err, &found) {
+		a.out[i] = store.Result{Outcome: store.Failed, Err: found}
+		return fault(a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+	}
+	if err != nil {
+		return err
+	}
+	return fault(a.tx.c.exec(ctx, sqlRelease))
+}
+
+// single makes one write by looking at the row first.
+func (a *applier) single(ctx context.Context, i int) error {
+	w := &a.writes[i]
+	one := writer1{a: a, ctx: ctx, i: i, w: w, p: a.plans[w.Relation]}
+	if err := one.role(); err != nil {
+		return err
+	}
+	result, err := one.write()
+	if err != nil {
+		return err
+	}
+	a.out[i] = result
+	return nil
+}
+
+// writer1 makes one write.
+type writer1 struct {
+	a   *applier
+	ctx context.Context
+	i   int
+	w   *store.Write
+	p   *plan
+}
+
+// role turns triggers off or on, as the relation asks.
+func (o *writer1) role() error { return o.a.tx.role(o.ctx, o.w.Relation) }
+
+func (tx *Tx) role(ctx context.Context, rel *store.Relation) error {
+	if rel.SkipTriggers == tx.replica {
+		return nil
+	}
+	role := "origin"
+	if rel.SkipTriggers {
+		role = "replica"
+	}
+	if err := tx.c.exec(ctx, "SET LOCAL session_replication_role = "+role); err != nil {
+		if state(err) == statePrivilege {
+			return &store.MapError{Table: rel.Table, Err: err, Reason: "its triggers cannot be skipped: our role needs " +
+				"GRANT SET ON PARAMETER session_replication_role"}
+		}
+		return fault(err)
+	}
+	tx.replica = rel.SkipTriggers
+	return nil
+}
+
+// write decides what is to be done, by the row as it is.
+func (o *writer1) write() (store.Result, error) {
+	w := o.w
+	current, err := o.row(w.Key)
+	if err != nil {
+		return store.Result{}, err
+	}
+	moves := w.After != nil && !o.same(w.Key, w.After[:o.p.key])
+	var occupant store.Row
+	if moves {
+		if occupant, err = o.row(w.After[:o.p.key]); err != nil {
+			return store.Result{}, err
+		}
+	}
+	if w.Guard == store.Expect && (occupant != nil || !o.meets(current, w.Before)) {
+		if current == nil {
+			current = occupant
+		}
+		return store.Result{Outcome: store.Refused, Current: current}, nil
+	}
+	switch {
+	case w.After == nil:
+		return o.delete(current)
+	case !moves || current != nil && occupant == nil:
+		return o.put(current, w.Key)
+	case current != nil:
+		if _, err := o.delete(current); err != nil {
+			return store.Result{}, err
+		}
+		if occupant, err = o.row(w.After[:o.p.key]); err != nil {
+			return store.Result{}, err
+		}
+		result, err := o.put(occupant, w.After[:o.p.key])
+		result.Outcome = store.Applied
+		return result, err
+	}
+	return o.put(occupant, w.After[:o.p.key])
+}
+
+// row reads a row by its key, and locks it.
+func (o *writer1) row(key store.Row) (store.Row, error) {
+	params := make([]param, len(key))
+	for i, v := range key {
+		params[i] = valueParam(v)
+	}
+	var out store.Row
+	err := o.a.tx.c.query(o.ctx, o.p.one, params, func(values [][]byte) (err error) {
+		out, err = readRow(o.p.types, values)
+		return err
+	})
+	return out, o.a.fault(o.ctx, o.i, err)
+}
+
+// same compares keys.
+func (o *writer1) same(x, y store.Row) bool {
+	for i := range x {
+		if o.p.types[i].stored(x[i]) != o.p.types[i].stored(y[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// meets reports whether a row is as a guard expects it.
+func (o *writer1) meets(current, before store.Row) bool {
+	if current == nil || before == nil {
+		return current == nil && before == nil
+	}
+	for _, i := range o.p.compared {
+		if current[i] != o.p.types[i].stored(before[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *writer1) delete(current store.Row) (store.Result, error) {
+	if current == nil {
+		return store.Result{Outcome: store.Unchanged}, nil
+	}
+	params := make([]param, o.p.key)
+	for i := range params {
+		params[i] = arrayParam(1, func(int) store.Value { return o.w.Key[i] })
+	}
+	n, err := o.a.tx.c.change(o.ctx, o.p.remove, params...)
+	return outcome(n), o.a.fault(o.ctx, o.i, err)
+}
+
+// outcome is that of a statement: a trigger may have had it ignored.
+func outcome(changed int64) store.Result {
+	if changed == 0 {
+		return store.Result{Outcome: store.Unchanged}
+	}
+	return store.Result{Outcome: store.Applied}
+}
+
+// put writes the row that comes after over the current one, which is at the key, or anew.
+func (o *writer1) put(current, key store.Row) (store.Result, error) {
+	if err := o.a.parents(o.ctx, o.i); err != nil {
+		return store.Result{}, err
+	}
+	if current != nil {
+		return o.change(current, key)
+	}
+	statement := o.p.upsert
+	if o.w.Guard == store.Expect {
+		statement = o.p.add
+	}
+	n, err := o.a.tx.c.change(o.ctx, statement, o.p.insertParams([]*store.Write{o.w})...)
+	if err != nil {
+		return store.Result{}, o.a.fault(o.ctx, o.i, err)
+	}
+	if n == 0 && o.w.Guard == store.Expect { // someone has inserted the key since we looked
+		if current, err = o.row(o.w.After[:o.p.key]); err != nil {
+			return store.Result{}, err
+		}
+		if current != nil {
+			return store.Result{Outcome: store.Refused, Current: current}, nil
+		}
+	}
+	return outcome(n), nil
+}
+
+// change updates the columns that differ.
+func (o *writer1) change(current, key store.Row) (store.Result, error) {
+	var set []string
+	var params []param
+	for i, v := range o.w.After {
+		if o.p.types[i].stored(v) == current[i] {
+			continue
+		}
+		params = append(params, valueParam(v))
+		set = append(set, quote(o.p.names[i])+" = $"+strconv.Itoa(len(params))+"::text::"+o.p.types[i].cast())
+	}
+	if len(set) == 0 {
+		return store.Result{Outcome: store.Unchanged}, nil
+	}
+	var where []string
+	for i, v := range key {
+		params = append(params, valueParam(v))
+		where = append(where, quote(o.p.names[i])+" = $"+strconv.Itoa(len(params))+"::text::"+o.p.types[i].cast())
+	}
+	sql := "UPDATE " + o.p.table + " SET " + strings.Join(set, ", ") + " WHERE " + strings.Join(where, " AND ")
+	n, err := o.a.tx.c.change(o.ctx, sql, params...)
+	return outcome(n), o.a.fault(o.ctx, o.i, err)
+}
+
+// stored is a value as the type reads it back, as far as that can be known here.
+func (t *pgType) stored(v store.Value) store.Value {
+	if v.IsNull() {
+		return v
+	}
+	if v.Kind != t.kind {
+		if w, err := store.Convert(v, store.Type{Kind: t.kind, Strict: true}); err == nil {
+			v = w
+		}
+	}
+	switch {
+	case t.kind == store.Blob || v.Kind != t.kind:
+		return v
+	case t.kind == store.Bool:
+		return v
+	}
+	w, err := t.read(v.S)
+	if err != nil {
+		return v
+	}
+	return w
+}
+
+// insertParams are the parameters of an insert: the rows, then the defaults.
+func (p *plan) insertParams(writes []*store.Write) []param {
+	params := make([]param, 0, len(p.names)+4)
+	for i := range p.names {
+		params = append(params, arrayParam(len(writes), func(n int) store.Value { return writes[n].After[i] }))
+	}
+	for _, d := range writes[0].Relation.Defaults {
+		params = append(params, valueParam(d.Value))
+	}
+	return params
+}
