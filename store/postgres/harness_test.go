@@ -102,12 +102,14 @@ func (u *users) harness() storetest.Harness {
 		Store: u.store,
 		Features: storetest.Features{Strict: true, Truncate: true, Triggers: true, Kinds: []store.Kind{store.Integer, store.Real, store.Text,
 			store.Blob, store.Numeric, store.Bool, store.Date, store.Time, store.Timestamp, store.TimestampTZ, store.UUID, store.JSON}},
-		Reopen:     u.reopen,
-		Create:     u.create,
-		Begin:      u.begin,
-		Lose:       u.lose,
-		Backup:     u.backup,
-		DropColumn: func(table, column string) error { return u.exec("ALTER TABLE " + quote(table) + " DROP COLUMN " + quote(column)) },
+		Reopen: u.reopen,
+		Create: u.create,
+		Begin:  u.begin,
+		Lose:   u.lose,
+		Backup: u.backup,
+		DropColumn: func(table, column string) error {
+			return u.exec("ALTER TABLE " + quote(table) + " DROP COLUMN " + quote(column))
+		},
 		Uncapture: func(table string) error {
 			return u.exec("ALTER PUBLICATION dualwrite_tables DROP TABLE " + quote(table))
 		},

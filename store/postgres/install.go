@@ -111,9 +111,18 @@ func createLedger(t store.LedgerTable) []string {
 		}
 	}
 	name := quote(schema) + "." + quote(t.Name)
-	out := []string{"CREATE TABLE IF NOT EXISTS " + name + " (" + strings.Join(parts, ", ") + ", PRIMARY KEY (" + quoteAll("", primary) + "))"}
+	key, unique := indexed(t, primary), ""
+	if key == quoteAll("", primary) {
+		parts = append(parts, "PRIMARY KEY ("+key+")")
+	} else {
+		unique = "CREATE UNIQUE INDEX IF NOT EXISTS " + quote(t.Name+"_key") + " ON " + name + " (" + key + ")"
+	}
+	out := []string{"CREATE TABLE IF NOT EXISTS " + name + " (" + strings.Join(parts, ", ") + ")"}
+	if unique != "" {
+		out = append(out, unique)
+	}
 	for i, columns := range t.Indexes {
-		out = append(out, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", quote(fmt.Sprintf("%s_%d", t.Name, i)), name, quoteAll("", columns)))
+		out = append(out, fmt.Sprintf("CREATE INDEX IF NOT EXISTS %s ON %s (%s)", quote(fmt.Sprintf("%s_%d", t.Name, i)), name, indexed(t, columns)))
 	}
 	return out
 }

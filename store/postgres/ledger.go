@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -48,8 +49,8 @@ func ledgerTables() map[string]*ledgerTable {
 		if len(sets) > 0 {
 			conflict = "DO UPDATE SET " + strings.Join(sets, ", ")
 		}
-		t.put = "INSERT INTO " + t.table + " (" + t.list + ") SELECT " + strings.Join(casts, ", ") + " FROM pg_catalog.unnest(" +
-			strings.Join(params, ", ") + ") AS u(" + unnested(len(names)) + ") ON CONFLICT (" + quoteAll("", names[:def.Primary]) + ") " + conflict
+		t.put = "INSERT INTO " + t.table + " (" + t.list + ") SELECT " + strings.Join(casts, ", ") + " FROM unnest(" +
+			strings.Join(params, ", ") + ") AS u(" + unnested(len(names)) + ") ON CONFLICT (" + indexed(def, names[:def.Primary]) + ") " + conflict
 		out[def.Name] = t
 	}
 	return out
@@ -109,14 +110,43 @@ func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
 			}
 			out.where += " AND " + quote(c.Column) + " " + string(c.Is) + " " + n + "::" + cast
 			out.params = append(out.params, valueParam(c.Values[0]))
+			if c.Is == store.Eq {
+				out.hashed(c, t.Columns[at].Kind)
+			}
 		case store.In:
 			out.where += " AND " + quote(c.Column) + " = ANY (" + n + "::text[]::" + cast + "[])"
 			out.params = append(out.params, arrayParam(len(c.Values), func(i int) store.Value { return c.Values[i] }))
+			out.hashed(c, t.Columns[at].Kind)
 		default:
 			return nil, fmt.Errorf("no comparison %q", c.Is)
 		}
 	}
 	return out, nil
+}
+
+// indexed is columns as an index has them: of blobs, which may be longer than an index takes, it has a hash.
+func indexed(t store.LedgerTable, names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = quote(name)
+		at := slices.IndexFunc(t.Columns, func(c store.LedgerColumn) bool { return c.Name == name })
+		if t.Columns[at].Kind == store.Blob {
+			out[i] = "pg_catalog.sha256(" + quote(name) + ")"
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// hashed lets the index on a column of blobs be used.
+func (w *ledgerWhere) hashed(c *store.Cond, kind store.Kind) {
+	if kind != store.Blob {
+		return
+	}
+	w.params = append(w.params, arrayParam(len(c.Values), func(i int) store.Value {
+		sum := sha256.Sum256([]byte(c.Values[i].S))
+		return store.Bytes(sum[:])
+	}))
+	w.where += " AND pg_catalog.sha256(" + quote(c.Column) + ") = ANY ($" + strconv.Itoa(len(w.params)) + "::text[]::bytea[])"
 }
 
 // selectLedger reads rows.

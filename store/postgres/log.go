@@ -42,6 +42,9 @@ func (s *Store) Open(ctx context.Context, cursor store.Position) (store.Log, err
 	if _, err := parse(cursor); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
+	if err := s.provideSlot(ctx); err != nil {
+		return nil, fmt.Errorf("open log: %w", err)
+	}
 	name, err := s.slotName(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)

@@ -143,7 +143,7 @@ func (p *plan) write(rel *store.Relation) {
 		for i := range params {
 			params[i] = "$" + strconv.Itoa(i+1) + "::text[]"
 		}
-		return "pg_catalog.unnest(" + strings.Join(params, ", ") + ") WITH ORDINALITY AS u(" + unnested(n) + ", ord)"
+		return "unnest(" + strings.Join(params, ", ") + ") WITH ORDINALITY AS u(" + unnested(n) + ", ord)"
 	}
 	n := len(p.names)
 	p.lookup = "SELECT u.ord, " + quoteAll("t.", p.names) + " FROM " + rows(p.key) + " JOIN " + p.table + " AS t ON " + strings.Join(match, " AND ")

@@ -22,8 +22,10 @@ import (
 
 const (
 	copyRows = 10_000
-	maxConns = 16
+	maxConns = 64 // a server has 100 by default; idle ones are given up
 	idleTime = 5 * time.Minute
+
+	acquirePatience = 15 * time.Second
 )
 
 var _ store.Store = (*Store)(nil)
@@ -36,7 +38,8 @@ type Store struct {
 	plans   *plans
 
 	mu     sync.Mutex
-	log    *Log // that delivers; others have ended
+	open   map[*session]struct{} // in use
+	log    *Log                  // that delivers; others have ended
 	recent map[uint32]struct{}
 }
 
@@ -57,7 +60,8 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans()}
+	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(),
+		open: make(map[*session]struct{})}
 	if err := s.reading(ctx, func(*session) error { return nil }); err != nil {
 		pool.Close()
 		return nil, explain(err)
@@ -70,27 +74,46 @@ func (s *Store) Limits() store.Limits {
 	return store.Limits{CopyRows: copyRows, SkipTriggers: true, Bulk: bulkForm}
 }
 
-// Close ends every log of the store and its connections. Transactions and views must have ended.
+// Close ends every transaction, view and log of the store; what was not committed is undone.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	log := s.log
 	s.log = nil
+	for c := range s.open {
+		_ = c.conn.Conn().PgConn().Conn().Close() // whoever uses it gets an error and gives it back
+	}
+	s.open = nil
 	s.mu.Unlock()
 	var err error
 	if log != nil {
 		err = log.Close()
 	}
-	s.pool.Close()
+	go s.pool.Close() // it waits for what is given back
 	return err
 }
 
+var errClosed = errors.New("store is closed")
+
 // session takes a connection. Whoever gets it calls release.
 func (s *Store) session(ctx context.Context) (*session, error) {
-	c, err := s.pool.Acquire(ctx)
+	bounded, cancel := context.WithTimeout(ctx, acquirePatience)
+	defer cancel()
+	conn, err := s.pool.Acquire(bounded)
+	if err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		err = store.Because("no connection to the server is free", err)
+	}
 	if err != nil {
 		return nil, fault(err)
 	}
-	return &session{conn: c}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		conn.Release()
+		return nil, errClosed
+	}
+	c := &session{conn: conn, s: s}
+	s.open[c] = struct{}{}
+	return c, nil
 }
 
 // reading calls work in a read-only transaction: one state of the database.

@@ -46,7 +46,10 @@ func poolConfig(address string) (*pgxpool.Config, error) {
 }
 
 // session is one connection of the pool; values cross it as text, but for arrays that we send.
-type session struct{ conn *pgxpool.Conn }
+type session struct {
+	conn *pgxpool.Conn
+	s    *Store
+}
 
 // param is a parameter of a statement.
 type param struct {
@@ -65,7 +68,7 @@ func valueParam(v store.Value) param {
 	if v.IsNull() {
 		return param{}
 	}
-	return param{data: appendText(nil, v)}
+	return param{data: appendText([]byte{}, v)}
 }
 
 // arrayParam is n values as text[], in binary, which costs the least on both ends.
@@ -183,4 +186,9 @@ func (c *session) rollback() {
 }
 
 // release gives the connection back; one that is still in a transaction, or broken, is closed by the pool.
-func (c *session) release() { c.conn.Release() }
+func (c *session) release() {
+	c.s.mu.Lock()
+	delete(c.s.open, c)
+	c.s.mu.Unlock()
+	c.conn.Release()
+}

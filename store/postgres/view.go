@@ -140,7 +140,7 @@ func ended(ctx context.Context, err error) error {
 	return err
 }
 
-const sqlSize = `SELECT CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(pg_catalog.greatest(x.reltuples, 0)) FROM pg_catalog.pg_partition_tree(c.oid) t
+const sqlSize = `SELECT CASE WHEN c.relkind = 'p' THEN (SELECT pg_catalog.sum(greatest(x.reltuples, 0)) FROM pg_catalog.pg_partition_tree(c.oid) t
 	JOIN pg_catalog.pg_class x ON x.oid = t.relid AND t.isleaf) ELSE c.reltuples END::bigint FROM pg_catalog.pg_class c WHERE c.oid = $1::oid`
 
 // Size estimates how many rows a table has, by the statistics of ANALYZE, or counts.

@@ -241,12 +241,13 @@ func logLong(b *bundle) {
 	for len(got) < count+2 {
 		batch, err := b.log.Next(b.ctx, 10)
 		b.must(err)
+		if len(batch.Changes) == 0 {
+			b.must(b.log.Wait(b.ctx))
+			continue
+		}
 		got = append(got, batch.Changes...)
 		if batch.More == (len(got) == count+2) {
 			b.Fatalf("after %d of %d changes more is %v", len(got), count+2, batch.More)
-		}
-		if len(batch.Changes) == 0 {
-			b.must(b.log.Wait(b.ctx))
 		}
 	}
 	b.want("changes", len(got), count+2)
