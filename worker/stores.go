@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/postgres"
 	"github.com/dualwrite/dualwrite/store/sqlite"
 )
 
@@ -21,11 +22,18 @@ type URLError struct {
 
 func (e *URLError) Error() string { return "side " + e.Side + ": " + e.Message }
 
-// OpenStores opens the databases of a link by their URLs, the left side first. The names of the sides are for errors.
-func OpenStores(ctx context.Context, sides, urls [2]string) ([2]store.Store, error) {
+// Address is how one side is reached.
+type Address struct {
+	Side        string // its name, for errors
+	URL         string
+	Replication string // URL of the role that reads the log; "": the same
+}
+
+// OpenStores opens the databases of a link, the left side first.
+func OpenStores(ctx context.Context, sides [2]Address) ([2]store.Store, error) {
 	var stores [2]store.Store
 	for i, side := range sides {
-		s, err := openStore(ctx, side, urls[i])
+		s, err := openStore(ctx, side)
 		if err != nil {
 			return [2]store.Store{}, errors.Join(err, CloseStores(stores))
 		}
@@ -46,20 +54,33 @@ func CloseStores(stores [2]store.Store) error {
 }
 
 // openStore opens the store for the scheme of a URL.
-func openStore(ctx context.Context, side, address string) (store.Store, error) {
-	scheme, _, found := strings.Cut(address, ":")
+func openStore(ctx context.Context, at Address) (store.Store, error) {
+	side := at.Side
+	scheme, _, found := strings.Cut(at.URL, ":")
 	if !found {
 		return nil, &URLError{side, "its URL has no scheme", urlForms}
 	}
 	switch strings.ToLower(scheme) {
 	case "sqlite":
-		s, err := sqlite.Open(ctx, address)
+		if at.Replication != "" {
+			return nil, &URLError{side, "SQLite has no role of its own for the log", "take replication: out"}
+		}
+		s, err := sqlite.Open(ctx, at.URL)
 		if err != nil {
 			return nil, fmt.Errorf("open %s: %w", side, err)
 		}
 		return s, nil
-	case "postgres", "postgresql", "mysql", "mariadb":
-		return nil, &URLError{side, scheme + " databases are not supported yet by this build", "use a SQLite file: sqlite:/path/file.db"}
+	case "postgres", "postgresql":
+		if at.Replication == "" {
+			at.Replication = at.URL
+		}
+		s, err := postgres.OpenAs(ctx, at.URL, at.Replication)
+		if err != nil {
+			return nil, fmt.Errorf("open %s: %w", side, err)
+		}
+		return s, nil
+	case "mysql", "mariadb":
+		return nil, &URLError{side, scheme + " databases are not supported yet by this build", urlForms}
 	}
 	if _, err := url.Parse(scheme + ":"); err != nil {
 		return nil, &URLError{side, "its URL has no scheme", urlForms} // what precedes the colon may be anything
@@ -67,4 +88,4 @@ func openStore(ctx context.Context, side, address string) (store.Store, error) {
 	return nil, &URLError{side, fmt.Sprintf("there is no kind of database %q", scheme), urlForms}
 }
 
-const urlForms = "write sqlite:/path/file.db"
+const urlForms = "write postgres://user:password@host:5432/database or sqlite:/path/file.db"

@@ -47,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 		{"config", "list", badConfig, exitUsage, "config", "line 3"},
 		{"no config", "list --config nowhere.yaml", realConfig(""), exitUsage, "config", "there is no config file nowhere.yaml"},
 		{"empty config", "list", realConfig("\n"), exitUsage, "config", "dualwrite.yaml"},
-		{"database that is not supported", "check", realConfig(supported("postgres://u:hunter2@h/db")), exitUsage, "config", "not supported yet"},
+		{"database that is not supported", "check", realConfig(supported("mysql://u:hunter2@h/db")), exitUsage, "config", "not supported yet"},
 		{"database that is not there", "check", realConfig(supported("sqlite:nothere.db")), exitError, "database_unavailable", "does not exist"},
 		{"temporal down", "list", temporalDown, exitError, "temporal_unavailable", "dualwrite up"},
 		{"databases down", "errors customers", databasesDown, exitError, "database_unavailable", "no route"},

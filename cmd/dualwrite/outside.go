@@ -18,7 +18,7 @@ func outside() reach {
 
 // openEngine opens the databases of a config. The function that it returns closes them.
 func openEngine(ctx context.Context, file *config.File) (*replication.Engine, func(), error) {
-	stores, err := worker.OpenStores(ctx, file.Link.Sides, file.URLs)
+	stores, err := worker.OpenStores(ctx, addresses(file))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,4 +51,13 @@ func (p *program) explainConfig(err error) error {
 		return fail(exitUsage, "config", "there is no config file "+p.config, "write one (examples/customers/dualwrite.yaml is a start), or name another with --config")
 	}
 	return fail(exitUsage, "config", err.Error(), "--config names the file, dualwrite.yaml unless it is given")
+}
+
+// addresses are how the two sides are reached.
+func addresses(file *config.File) [2]worker.Address {
+	var out [2]worker.Address
+	for i, side := range file.Link.Sides {
+		out[i] = worker.Address{Side: side, URL: file.URLs[i], Replication: file.Replication[i]}
+	}
+	return out
 }
