@@ -6,16 +6,35 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 )
 
-// Database is one side's file, as the users' application sees it: every statement is one of an `sqlite3` process.
+// Database is one side's database, as the users' application sees it: every statement is one of an `sqlite3` process, or
+// of `psql`.
 type Database struct {
 	t    testing.TB
 	Side string // its name in the config
-	Path string
+	Path string // of an SQLite file
+	url  string // of a PostgreSQL database
+}
+
+// URL is how the config names the database.
+func (d *Database) URL() string {
+	if d.url != "" {
+		return d.url
+	}
+	return "sqlite:" + filepath.Base(d.Path)
+}
+
+// application is the command that carries out statements.
+func (d *Database) application(ctx context.Context) *exec.Cmd {
+	if d.url != "" {
+		return d.psql(ctx)
+	}
+	return d.sqlite3(ctx)
 }
 
 // sqlite3 is the command with what any application does: wait for locks, stop at the first error.
@@ -27,14 +46,14 @@ func (d *Database) sqlite3(ctx context.Context) *exec.Cmd {
 func (d *Database) try(sql string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
-	command := d.sqlite3(ctx)
-	command.Stdin = strings.NewReader(sql)
+	command := d.application(ctx)
+	command.Stdin = strings.NewReader(d.translated(sql))
 	out, problems := &bytes.Buffer{}, &bytes.Buffer{}
 	command.Stdout, command.Stderr = out, problems
 	if err := command.Run(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, problems)
 	}
-	return out.String(), nil
+	return d.printed(out.String()), nil
 }
 
 // Exec carries out statements; each is a transaction of its own unless they say BEGIN and COMMIT.
@@ -101,14 +120,14 @@ func (d *Database) Becomes(query, want string) {
 // succeeded.
 func (d *Database) Load(statement func(i int) string) (stop func() int) {
 	d.t.Helper()
-	command := d.sqlite3(context.Background())
+	command := d.application(context.Background())
 	pipe, err := command.StdinPipe()
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	p := begin(d.t, d.t.TempDir(), "application-of-"+d.Side, command)
 	over, counted := make(chan struct{}), make(chan int)
-	go func() { counted <- feed(pipe, over, statement) }()
+	go func() { counted <- feed(pipe, over, func(i int) string { return d.translated(statement(i)) }) }()
 	return func() int {
 		d.t.Helper()
 		close(over)

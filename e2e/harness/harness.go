@@ -60,6 +60,7 @@ func Main(m *testing.M) int {
 		return complain(err)
 	}
 	defer server.Stop()
+	defer postgresServers.remove()
 	for name, value := range map[string]string{variableServer: server.Address(), variableUI: server.UI()} {
 		if err := os.Setenv(name, value); err != nil {
 			return complain(err)

@@ -39,8 +39,8 @@ func New(t testing.TB, s Setup) *Link {
 	t.Helper()
 	folder := t.TempDir()
 	l := &Link{t: t, Folder: folder, Config: filepath.Join(folder, "dualwrite.yaml"), Name: nameOf(t),
-		Left:    &Database{t, "finops", filepath.Join(folder, "finops.db")},
-		Right:   &Database{t, "dataverse", filepath.Join(folder, "dataverse.db")},
+		Left:    newDatabase(t, 0, "finops", filepath.Join(folder, "finops.db")),
+		Right:   newDatabase(t, 1, "dataverse", filepath.Join(folder, "dataverse.db")),
 		address: os.Getenv(variableServer), master: s.Master}
 	if s.Server != nil {
 		l.address = s.Server.Address()
@@ -71,7 +71,7 @@ func nameOf(t testing.TB) string {
 // Configure writes the config anew with other maps.
 func (l *Link) Configure(maps string) {
 	l.t.Helper()
-	text := fmt.Sprintf("link: %s\nmaster: %s\nsides:\n  finops: sqlite:finops.db\n  dataverse: sqlite:dataverse.db\nmaps:\n", l.Name, l.master)
+	text := fmt.Sprintf("link: %s\nmaster: %s\nsides:\n  finops: %s\n  dataverse: %s\nmaps:\n", l.Name, l.master, l.Left.URL(), l.Right.URL())
 	for line := range strings.Lines(strings.Trim(maps, "\n") + "\n") {
 		text += "  " + line
 	}
