@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -26,16 +27,19 @@ func (a *applier) effects(ctx context.Context, changes []*change) error {
 			last[k], inserted[k] = c, c.insert || (inserted[k] && c.after != nil)
 		}
 	}
+	order = slices.DeleteFunc(order, func(k echoKey) bool {
+		c := last[k]
+		// The row is not what a change meant that did not get through, and that is known already.
+		failed := a.resends[k] || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))]
+		return failed || !inserted[k] && !c.flow.def.Effects[c.flow.from.Other()]
+	})
+	stored, err := a.readBack(ctx, order, last)
+	if err != nil {
+		return err
+	}
 	var rows []store.Row
-	for _, k := range order {
-		if !inserted[k] && !last[k].flow.def.Effects[last[k].flow.from.Other()] {
-			continue
-		}
-		row, err := a.effect(ctx, last[k], k, inserted[k])
-		if err != nil {
-			return err
-		}
-		if row != nil {
+	for i, k := range order {
+		if row := last[k].effect(k, stored[i], inserted[k]); row != nil {
 			rows = append(rows, row)
 		}
 	}
@@ -56,18 +60,32 @@ func (c *change) finalKeys() []store.Row {
 	return []store.Row{c.key}
 }
 
-// effect compares one key's row with what its last change meant; nil when they agree, or when the change did not get
-// through (the row then is not what it meant, and that is known already).
-func (a *applier) effect(ctx context.Context, c *change, k echoKey, inserted bool) (store.Row, error) {
-	if a.resends[k] || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))] {
-		return nil, nil
+// readBack reads the rows of keys, each as its side has it, map by map.
+func (a *applier) readBack(ctx context.Context, order []echoKey, last map[echoKey]*change) ([]store.Row, error) {
+	places := make(map[string][]int)
+	for i, k := range order {
+		places[k.mapName] = append(places[k.mapName], i)
 	}
-	whole := &c.flow.def.Relations[c.flow.from.Other()]
-	found, err := a.tx.Lookup(ctx, whole, []store.Row{c.keyOf(k)})
-	if err != nil {
-		return nil, fmt.Errorf("read back: %w", err)
+	out := make([]store.Row, len(order))
+	for _, name := range sortedKeys(places) {
+		keys := make([]store.Row, len(places[name]))
+		for n, i := range places[name] {
+			keys[n] = last[order[i]].keyOf(order[i])
+		}
+		f := last[order[places[name][0]]].flow
+		found, err := a.tx.Lookup(ctx, &f.def.Relations[f.from.Other()], keys)
+		if err != nil {
+			return nil, fmt.Errorf("read back: %w", err)
+		}
+		for n, i := range places[name] {
+			out[i] = found[n]
+		}
 	}
-	stored := found[0]
+	return out, nil
+}
+
+// effect compares one key's row with what its last change meant; nil when they agree.
+func (c *change) effect(k echoKey, stored store.Row, inserted bool) store.Row {
 	var meant store.Row
 	if c.after != nil && store.EncodeRow(c.flow.target.KeyOf(c.after)) == k.key {
 		meant = c.after
@@ -76,12 +94,11 @@ func (a *applier) effect(ctx context.Context, c *change, k echoKey, inserted boo
 	if inserted {
 		known = nil
 	}
-	before := c.imagine(known, meant, len(whole.Columns))
+	before := c.imagine(known, meant, len(c.flow.def.Relations[c.flow.from.Other()].Columns))
 	if before.Equal(stored) {
-		return nil, nil
+		return nil
 	}
-	return store.Row{store.Int(0), store.Str(c.name), blob(k.key), blob(store.EncodeRow(before)),
-		blob(store.EncodeRow(stored))}, nil
+	return store.Row{store.Int(0), store.Str(c.name), blob(k.key), blob(store.EncodeRow(before)), blob(store.EncodeRow(stored))}
 }
 
 // imagine is the whole row as the source thinks that it is now: what was meant, and what is known of columns that do not

@@ -20,7 +20,6 @@ type plan struct {
 	types    []pgType // of the columns
 	names    []string
 	compared []int // columns that a guard compares, the key's left out
-	effects  bool  // triggers or cascades: the order of rows matters, and a row may change under our hands
 	late     bool  // constraints that may be checked at the end of the transaction
 
 	lookup  string
@@ -112,25 +111,16 @@ func newPlan(ctx context.Context, c *session, rel *store.Relation) (*plan, error
 			p.compared = append(p.compared, i)
 		}
 	}
-	if err := p.readEffects(ctx, c); err != nil {
-		return nil, err
+	late, err := c.number(ctx, sqlLate, textParam(info.oid))
+	if err != nil {
+		return nil, fault(err)
 	}
+	p.late = late > 0
 	p.write(rel)
 	return p, nil
 }
 
-const sqlEffects = `SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1::oid AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A'))
-		OR EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE k.contype = 'f' AND $1::oid IN (k.conrelid, k.confrelid)
-			AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))),
-	EXISTS (SELECT 1 FROM pg_catalog.pg_constraint k WHERE $1::oid IN (k.conrelid, k.confrelid) AND k.condeferrable)`
-
-func (p *plan) readEffects(ctx context.Context, c *session) error {
-	err := c.query(ctx, sqlEffects, []param{textParam(p.info.oid)}, func(values [][]byte) error {
-		p.effects, p.late = string(values[0]) == "t", string(values[1]) == "t"
-		return nil
-	})
-	return fault(err)
-}
+const sqlLate = `SELECT pg_catalog.count(*) FROM pg_catalog.pg_constraint k WHERE $1::oid IN (k.conrelid, k.confrelid) AND k.condeferrable`
 
 // write makes the statements.
 func (p *plan) write(rel *store.Relation) {

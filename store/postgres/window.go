@@ -11,7 +11,7 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
-// shape2 is what a write is, as far as one statement can make many of them.
+// writeKind is what a write is, as far as one statement can make many of them.
 type writeKind uint8
 
 const (
@@ -34,7 +34,7 @@ const (
 func (a *applier) kindOf(w *store.Write) writeKind {
 	p := a.plans[w.Relation]
 	switch {
-	case p.effects, w.Relation.SkipTriggers:
+	case w.Relation.SkipTriggers:
 		return kindSingle
 	case w.After != nil && !sameKey(w.Key, w.After[:p.key]):
 		return kindSingle
