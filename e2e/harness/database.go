@@ -127,7 +127,7 @@ func (d *Database) Load(statement func(i int) string) (stop func() int) {
 	}
 	p := begin(d.t, d.t.TempDir(), "application-of-"+d.Side, command)
 	over, counted := make(chan struct{}), make(chan int)
-	go func() { counted <- feed(pipe, over, func(i int) string { return d.translated(statement(i)) }) }()
+	go func() { counted <- feed(pipe, over, d.paced(statement)) }()
 	return func() int {
 		d.t.Helper()
 		close(over)

@@ -117,7 +117,8 @@ func createLedger(t store.LedgerTable) []string {
 	} else {
 		unique = "CREATE UNIQUE INDEX IF NOT EXISTS " + quote(t.Name+"_key") + " ON " + name + " (" + key + ")"
 	}
-	out := []string{"CREATE TABLE IF NOT EXISTS " + name + " (" + strings.Join(parts, ", ") + ")"}
+	out := []string{"CREATE TABLE IF NOT EXISTS " + name + " (" + strings.Join(parts, ", ") + ") WITH (" +
+		"autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02)"}
 	if unique != "" {
 		out = append(out, unique)
 	}

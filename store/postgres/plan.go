@@ -23,6 +23,7 @@ type plan struct {
 	late     bool  // constraints that may be checked at the end of the transaction
 
 	lookup  string
+	locked  string // rows by their keys, locked
 	upsert  string
 	add     string // insert unless the key is there
 	remove  string // by key
@@ -141,6 +142,8 @@ func (p *plan) write(rel *store.Relation) {
 		p.lookup = "SELECT u.ord, " + quoteAll("t.", p.names) + " FROM " + rows(p.key) + " JOIN (SELECT * FROM " + p.table + " WHERE (" + rel.Filter +
 			"\n)) AS t ON " + strings.Join(match, " AND ")
 	}
+	p.locked = "SELECT u.ord, " + quoteAll("t.", p.names) + " FROM " + rows(p.key) + " JOIN " + p.table + " AS t ON " +
+		strings.Join(match, " AND ") + " FOR UPDATE OF t"
 	lock := p.each(0, p.key, func(i int) string {
 		return quote(p.names[i]) + " = $" + strconv.Itoa(i+1) + "::text::" + p.types[i].cast()
 	})

@@ -268,19 +268,54 @@ func (g *group) isKey(row store.Row, values [][]byte) bool {
 	return true
 }
 
-// look makes the writes whose guards were not met one by one: that tells what is there instead.
+// look finds out what is there instead where a guard was not met. What meets it after all is written.
 func (a *applier) look(ctx context.Context, parts []part) error {
 	for _, p := range parts {
 		if p.g.kind == kindRemove || p.g.kind == kindUpsert {
 			continue
 		}
+		var missed []int
 		for n := p.from; n < p.to; n++ {
-			if a.out[p.g.at[n]].Outcome == store.Applied {
-				continue
+			if a.out[p.g.at[n]].Outcome != store.Applied {
+				missed = append(missed, n)
 			}
-			if err := a.single(ctx, p.g.at[n]); err != nil {
-				return err
-			}
+		}
+		if len(missed) == 0 {
+			continue
+		}
+		if err := a.lookAt(ctx, p.g, missed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAt locks and reads the rows of writes of a group.
+func (a *applier) lookAt(ctx context.Context, g *group, missed []int) error {
+	params := make([]param, g.p.key)
+	for i := range params {
+		params[i] = arrayParam(len(missed), func(n int) store.Value { return g.writes[missed[n]].Key[i] })
+	}
+	found := make([]store.Row, len(missed))
+	err := a.tx.c.query(ctx, g.p.locked, params, func(values [][]byte) error {
+		at, err := strconv.Atoi(string(values[0]))
+		if err != nil {
+			return fmt.Errorf("read row: %w", err)
+		}
+		found[at-1], err = readRow(g.p.types, values[1:])
+		return err
+	})
+	if err != nil {
+		return tableFault(g.p.info.Name, err)
+	}
+	for n, m := range missed {
+		w := g.writes[m]
+		if !g.p.meets(found[n], w.Before) {
+			a.out[g.at[m]] = store.Result{Outcome: store.Refused, Current: found[n]}
+			continue
+		}
+		if err := a.single(ctx, g.at[m]); err != nil {
+			return err
 		}
 	}
 	return nil

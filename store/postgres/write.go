@@ -257,7 +257,7 @@ func (o *writer1) write() (store.Result, error) {
 			return store.Result{}, err
 		}
 	}
-	if w.Guard == store.Expect && (occupant != nil || !o.meets(current, w.Before)) {
+	if w.Guard == store.Expect && (occupant != nil || !o.p.meets(current, w.Before)) {
 		if current == nil {
 			current = occupant
 		}
@@ -307,12 +307,12 @@ func (o *writer1) same(x, y store.Row) bool {
 }
 
 // meets reports whether a row is as a guard expects it.
-func (o *writer1) meets(current, before store.Row) bool {
+func (p *plan) meets(current, before store.Row) bool {
 	if current == nil || before == nil {
 		return current == nil && before == nil
 	}
-	for _, i := range o.p.compared {
-		if current[i] != o.p.types[i].stored(before[i]) {
+	for _, i := range p.compared {
+		if current[i] != p.types[i].stored(before[i]) {
 			return false
 		}
 	}
