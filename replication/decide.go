@@ -188,12 +188,12 @@ func (l *lookup) last(it *item) store.Position {
 
 // has reports whether what was sent of the item's keys was known (seen) to whoever wrote the item. For an echo, what
 // has been forgotten counts as not known: below the floor, and for a retry, the one writer whose stamps are older than
-// those of others before it, below what has been pruned.
+// those of others before it, below what has been pruned, even where an older change of the key is remembered.
 func (l *lookup) has(it *item, forgotten bool) bool {
 	last := l.last(it)
 	if forgotten {
 		last = max(last, it.state.Floor)
-		if last == "" && it.seen < it.state.Pruned && strings.HasPrefix(it.writer, writerRetry) {
+		if it.seen < it.state.Pruned && strings.HasPrefix(it.writer, writerRetry) {
 			return false
 		}
 	}
