@@ -33,7 +33,7 @@ demo: build ## tell the whole story on two SQLite files; nothing is left running
 	@bin/dualwrite demo
 
 .PHONY: test
-test: build sqlite3-present bin/testcount ## run every test; the last line is the count
+test: build sqlite3-present postgres-present bin/testcount ## run every test; the last line is the count
 	@bin/testcount $(GO) test -json -count=1 -timeout=25m ./... -- $(GO) -C tools test -json -count=1 ./testcount ./shape
 
 .PHONY: simulate
@@ -41,7 +41,7 @@ simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N
 	@SEED=$(or $(SEED),1) N=$(or $(N),100000) bin/testcount $(GO) test -json -count=1 -timeout=0 -run '^TestSimulat' ./replication/...
 
 .PHONY: soak
-soak: build sqlite3-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
+soak: build sqlite3-present postgres-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
 	@DUALWRITE_E2E_SCALE=full DUALWRITE_E2E_KILLS=$(or $(KILLS),50) DUALWRITE_E2E_SEED=$(or $(SEED),1) DUALWRITE_E2E_ROWS=$(or $(ROWS),1000000) \
 		$(GO) test -v -count=1 -timeout=0 -parallel=1 -run '^(TestCrash|TestMany|TestLongCopy)' ./e2e
 
@@ -97,4 +97,24 @@ sqlite3-present:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq sqlite3 >/dev/null; \
 		else \
 			echo "The tests need the sqlite3 command: sudo apt-get install -y sqlite3" >&2; exit 1; \
+		fi; }
+
+# Tests start PostgreSQL servers of their own, from the programs that store/postgres/postgrestest looks for. The package
+# must not start one for the machine, so where it is installed here for the first time it is told not to.
+POSTGRES := $(firstword $(wildcard $(shell command -v postgres 2>/dev/null) /usr/lib/postgresql/*/bin/postgres \
+	$(shell pg_config --bindir 2>/dev/null)/postgres) $(DUALWRITE_TEST_POSTGRES_A))
+
+.PHONY: postgres-present
+postgres-present:
+	@[ -n "$(POSTGRES)" ] || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing postgresql, which the tests use."; \
+			export DEBIAN_FRONTEND=noninteractive; apt-get update -qq; \
+			[ -e /etc/postgresql-common/createcluster.conf ] || { \
+				apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null; \
+				sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf; \
+			}; \
+			apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+		else \
+			echo "The tests need PostgreSQL 15 or newer, not running: sudo apt-get install -y postgresql" >&2; exit 1; \
 		fi; }

@@ -1,5 +1,6 @@
-// Package postgrestest starts throw-away PostgreSQL servers for tests, from the binaries that are installed. They listen
-// on loopback only, live in temporary folders, and end with the process that started them, however that ends.
+// Package postgrestest starts throw-away PostgreSQL servers for tests, from the binaries that are installed: those on
+// PATH, the newest below /usr/lib/postgresql, or those that pg_config names. They listen on loopback only, trust whoever
+// connects, live in temporary folders, and end with the process that started them, however that ends.
 package postgrestest
 
 import (
@@ -7,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -25,6 +28,8 @@ import (
 type Options struct {
 	Durable  bool              // commits survive a crash of the machine; otherwise of the server only
 	Settings map[string]string // of postgresql.conf
+
+	SegmentMB int // of the write-ahead log; default 16
 }
 
 // Cluster is one server.
@@ -33,6 +38,7 @@ type Cluster struct {
 	dir     string
 	bin     string
 	options Options
+	guard   *guard
 	server  *exec.Cmd
 	ended   chan struct{}
 }
@@ -53,30 +59,71 @@ func Start(options Options) (*Cluster, error) {
 		return nil, fmt.Errorf("make folder: %w", err)
 	}
 	c := &Cluster{dir: dir, bin: bin, options: options}
+	if c.guard, err = watch(dir); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
 	if err := c.create(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, c.guard.end())
 	}
-	if err := c.Run(); err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+	for range 10 {
+		c.Port = freePort()
+		if err = c.Run(); err == nil {
+			return c, nil
+		}
+		if !strings.Contains(err.Error(), "could not create any TCP/IP sockets") {
+			break // and otherwise somebody was faster with this port
+		}
 	}
-	return c, nil
+	return nil, errors.Join(err, c.guard.end())
 }
 
-// binaries is the folder of the newest server that is installed.
+// binaries is the folder of the server's programs.
 func binaries() (string, error) {
-	if path, err := exec.LookPath("postgres"); err == nil {
-		return filepath.Dir(path), nil
+	for _, folder := range candidates() {
+		if executable(filepath.Join(folder, "postgres")) && executable(filepath.Join(folder, "initdb")) {
+			return folder, nil
+		}
 	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
-	version := func(path string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+	return "", errors.New("no PostgreSQL server is installed: `make postgres-present` installs it or says how")
+}
+
+// candidates are folders where the programs may be, the best first.
+func candidates() []string {
+	var folders []string
+	if path, err := exec.LookPath("postgres"); err == nil {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			folders = append(folders, filepath.Dir(real))
+		}
+	}
+	installed, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	version := func(folder string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(folder)))
 		return n
 	}
-	if len(found) == 0 {
-		return "", errors.New("no PostgreSQL server is installed: sudo apt-get install -y postgresql")
+	slices.SortFunc(installed, func(x, y string) int { return version(y) - version(x) })
+	folders = append(folders, installed...)
+	if out, err := exec.Command("pg_config", "--bindir").Output(); err == nil {
+		folders = append(folders, strings.TrimSpace(string(out)))
 	}
-	slices.SortFunc(found, func(x, y string) int { return version(x) - version(y) })
-	return filepath.Dir(found[len(found)-1]), nil
+	return folders
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// Client is the path of one of PostgreSQL's client programs, psql or pg_dump say: the one beside the server's, or else
+// the one on PATH.
+func Client(name string) (string, error) {
+	if folder, err := binaries(); err == nil && executable(filepath.Join(folder, name)) {
+		return filepath.Join(folder, name), nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w: install PostgreSQL's client programs", name, err)
+	}
+	return path, nil
 }
 
 // data is the folder of the server's data.
@@ -90,15 +137,12 @@ func (c *Cluster) create() error {
 			return fmt.Errorf("hand folder over: %w", err)
 		}
 	}
-	if err := c.run("initdb", "-D", c.data(), "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
-		return err
+	segment := c.options.SegmentMB
+	if segment == 0 {
+		segment = 16
 	}
-	port, err := freePort()
-	if err != nil {
-		return err
-	}
-	c.Port = port
-	return nil
+	return c.run("initdb", "-D", c.data(), "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync",
+		fmt.Sprintf("--wal-segsize=%d", segment))
 }
 
 // account is the one that servers run as when the test runs as root; nil otherwise.
@@ -115,7 +159,7 @@ func account() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
 
-// command is one of the server's binaries, in its folder and account. It ends with this process.
+// command is one of the server's binaries, in its folder and account. An interrupt from a terminal does not reach it.
 func (c *Cluster) command(name string, args ...string) (*exec.Cmd, error) {
 	id, err := account()
 	if err != nil {
@@ -124,7 +168,7 @@ func (c *Cluster) command(name string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(filepath.Join(c.bin, name), args...)
 	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8")
-	cmd.SysProcAttr = bound(id)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: id}
 	return cmd, nil
 }
 
@@ -139,13 +183,17 @@ func (c *Cluster) run(name string, args ...string) error {
 	return nil
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
+// freePort is a port that nobody listens on, below those that systems give to outgoing connections: it stays free while
+// the server is down.
+func freePort() int {
+	for {
+		port := 20000 + rand.IntN(12000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
 }
 
 // settings are the server's, as arguments.
@@ -156,8 +204,8 @@ func (c *Cluster) settings() []string {
 		"shared_buffers": "64MB", "max_wal_size": "1GB", "logging_collector": "off", "log_min_messages": "fatal", "lc_messages": "C",
 		"deadlock_timeout": "200ms",
 	}
-	if !c.options.Durable {
-		all["fsync"], all["full_page_writes"], all["synchronous_commit"] = "off", "off", "off"
+	if !c.options.Durable { // and commits stay synchronous: others would reach the log late
+		all["fsync"], all["full_page_writes"] = "off", "off"
 	}
 	for name, value := range c.options.Settings {
 		all[name] = value
@@ -169,8 +217,18 @@ func (c *Cluster) settings() []string {
 	return out
 }
 
-// Run starts the server, which must be down.
+// Run starts the server, which must be down, and waits until it takes connections.
 func (c *Cluster) Run() error {
+	for deadline := time.Now().Add(startPatience); ; {
+		err := c.start()
+		// Processes of a server that was killed need a moment to notice.
+		if err == nil || !strings.Contains(err.Error(), "pre-existing shared memory block") || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func (c *Cluster) start() error {
 	cmd, err := c.command("postgres", append([]string{"-D", c.data()}, c.settings()...)...)
 	if err != nil {
 		return err
@@ -180,21 +238,27 @@ func (c *Cluster) Run() error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer func() { _ = log.Close() }()
+	said, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := start(cmd); err != nil {
+	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start postgres: %w", err)
 	}
+	c.guard.runs(cmd.Process.Pid)
 	ended := make(chan struct{})
 	c.server, c.ended = cmd, ended
 	go func() {
 		_ = cmd.Wait()
+		c.guard.ended()
 		close(ended)
 	}()
-	return c.ready()
+	return c.ready(said)
 }
 
-// ready waits until the server takes connections.
-func (c *Cluster) ready() error {
+// ready waits until the server takes connections. What it says is in the log after what was said before.
+func (c *Cluster) ready(said int64) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -207,7 +271,7 @@ func (c *Cluster) ready() error {
 		select {
 		case <-c.ended:
 			log, _ := os.ReadFile(filepath.Join(c.dir, "log"))
-			return fmt.Errorf("postgres has ended at once: %s", log)
+			return fmt.Errorf("postgres has ended at once: %s", log[min(int(said), len(log)):])
 		case <-ctx.Done():
 			return fmt.Errorf("postgres takes no connections: %w", err)
 		case <-tick.C:
@@ -227,7 +291,7 @@ type Stop int
 const (
 	Fast      Stop = iota // transactions are ended, everything is written
 	Immediate             // as after a crash: the next start recovers
-	Kill                  // the processes are killed
+	Kill                  // its first process is killed, the others notice
 )
 
 // Stop stops the server and waits for its end.
@@ -240,9 +304,6 @@ func (c *Cluster) Stop(how Stop) error {
 	case <-c.ended:
 	case <-time.After(startPatience):
 		return errors.New("postgres does not stop")
-	}
-	if how == Kill { // its children end by themselves a moment later; a new server waits for that
-		_ = os.Remove(filepath.Join(c.data(), "postmaster.pid"))
 	}
 	return nil
 }
@@ -267,11 +328,14 @@ func (c *Cluster) copyTree(from, to string) error {
 	return nil
 }
 
-// Remove stops the server and removes its folder.
-func (c *Cluster) Remove() error {
-	err := c.Stop(Immediate)
-	return errors.Join(err, os.RemoveAll(c.dir))
-}
+// Remove stops the server, if it runs, and removes its folder.
+func (c *Cluster) Remove() error { return c.guard.end() }
+
+// Pid is the id of the server's first process.
+func (c *Cluster) Pid() int { return c.server.Process.Pid }
+
+// Folder is where everything of the server is.
+func (c *Cluster) Folder() string { return c.dir }
 
 // Log is what the server has written.
 func (c *Cluster) Log() string {

@@ -36,13 +36,16 @@ func (s *Shared) Database(t testing.TB) string {
 	s.once.Do(func() {
 		if s.base = os.Getenv(s.variable); s.base == "" {
 			s.cluster, s.err = Start(Options{})
+		} else {
+			s.err = s.logical()
 		}
 	})
 	if s.err != nil {
 		t.Fatalf("start a PostgreSQL server: %v", s.err)
 	}
-	name := fmt.Sprintf("dw_%d_%d", os.Getpid(), s.count.Add(1))
-	if err := s.exec("CREATE DATABASE " + name); err != nil {
+	name := fmt.Sprintf("dw_%d_%x_%d", os.Getpid(), time.Now().UnixMilli(), s.count.Add(1))
+	// Nobody is ever connected to template0, so databases can be made at once.
+	if err := s.exec("CREATE DATABASE " + name + " TEMPLATE template0"); err != nil {
 		t.Fatalf("make database: %v", err)
 	}
 	t.Cleanup(func() {
@@ -51,6 +54,15 @@ func (s *Shared) Database(t testing.TB) string {
 		}
 	})
 	return s.URL(name)
+}
+
+// logical checks that the server that was given is set up for what tests do.
+func (s *Shared) logical() error {
+	err := s.exec("DO $$ BEGIN IF current_setting('wal_level') <> 'logical' THEN RAISE 'wal_level must be logical'; END IF; END $$")
+	if err != nil {
+		return fmt.Errorf("use the server that %s names: %w", s.variable, err)
+	}
+	return nil
 }
 
 // URL is that of a database of the server.
