@@ -140,17 +140,20 @@ func (d *Database) Load(statement func(i int) string) (stop func() int) {
 	}
 }
 
-// Hold has a process of the application keep the write lock of the file, in a transaction, until the function that it
+// Hold has a process of the application keep the write lock of the file, or of all tables, in a transaction, until the function that it
 // returns is called. Readers go on.
 func (d *Database) Hold() (release func()) {
 	d.t.Helper()
-	command := d.sqlite3(context.Background())
+	command, lock := d.application(context.Background()), "BEGIN IMMEDIATE;\n.print held\n"
+	if d.url != "" {
+		lock = lockAll
+	}
 	pipe, err := command.StdinPipe()
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	p := begin(d.t, d.t.TempDir(), "lock-of-"+d.Side, command)
-	if _, err := io.WriteString(pipe, "BEGIN IMMEDIATE;\n.print held\n"); err != nil {
+	if _, err := io.WriteString(pipe, lock); err != nil {
 		d.t.Fatal(err)
 	}
 	p.AwaitLine("held")

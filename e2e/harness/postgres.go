@@ -59,6 +59,15 @@ func (d *Database) psql(ctx context.Context) *exec.Cmd {
 	return command
 }
 
+// lockAll lets nobody write to any table, as SQLite's lock does.
+const lockAll = `BEGIN;
+DO $$ DECLARE t regclass; BEGIN
+	FOR t IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname IN ('public', 'dualwrite')
+	LOOP EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', t); END LOOP;
+END $$;
+\echo held
+`
+
 // rule is a phrase of SQLite's and what PostgreSQL says for it.
 type rule struct {
 	from *regexp.Regexp
@@ -89,6 +98,7 @@ func rules() []rule {
 		{`PRAGMA [^;]*;?`, ``},
 		{`CAST\(([^()]*) AS INTEGER\)`, `CAST($1 AS bigint)`},
 		{`, credit, `, `, credit TEXT, `}, // SQLite's columns need no type
+		{`INSERT INTO audit \(n\) VALUES \(NULL\)`, `INSERT INTO audit DEFAULT VALUES`},
 	} {
 		out = append(out, rule{regexp.MustCompile(r[0]), r[1]})
 	}

@@ -95,6 +95,7 @@ func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
 		return nil, fmt.Errorf("ledger table %s has no column %s", q.Table, q.Order)
 	}
 	out := &ledgerWhere{table: t, where: "true"}
+	hashes := byHash(t, q)
 	for i := range q.Where {
 		c := &q.Where[i]
 		at := has(c.Column)
@@ -108,7 +109,11 @@ func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
 			if len(c.Values) != 1 {
 				return nil, fmt.Errorf("condition on %s.%s takes one value", q.Table, c.Column)
 			}
-			out.where += " AND " + quote(c.Column) + " " + string(c.Is) + " " + n + "::" + cast
+			column := quote(c.Column)
+			if hashes && t.Columns[at].Kind == store.Text { // no other index is to be thought of: without statistics it would seem as good
+				column = "(" + column + " || '')"
+			}
+			out.where += " AND " + column + " " + string(c.Is) + " " + n + "::" + cast
 			out.params = append(out.params, valueParam(c.Values[0]))
 			if c.Is == store.Eq && t.Columns[at].Kind == store.Blob {
 				out.params = append(out.params, valueParam(hash(c.Values[0])))
@@ -129,16 +134,26 @@ func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
 }
 
 // indexed is columns as an index has them: of blobs, which may be longer than an index takes, it has a hash.
+// Hashes come first: with one, all other columns hardly matter.
 func indexed(t store.LedgerTable, names []string) string {
-	out := make([]string, len(names))
-	for i, name := range names {
-		out[i] = quote(name)
+	var hashes, others []string
+	for _, name := range names {
 		at := slices.IndexFunc(t.Columns, func(c store.LedgerColumn) bool { return c.Name == name })
 		if t.Columns[at].Kind == store.Blob {
-			out[i] = "pg_catalog.sha256(" + quote(name) + ")"
+			hashes = append(hashes, "pg_catalog.sha256("+quote(name)+")")
+		} else {
+			others = append(others, quote(name))
 		}
 	}
-	return strings.Join(out, ", ")
+	return strings.Join(append(hashes, others...), ", ")
+}
+
+// byHash reports whether a query is answered by an index on hashes.
+func byHash(t *ledgerTable, q *store.Query) bool {
+	return slices.ContainsFunc(q.Where, func(c store.Cond) bool {
+		at := slices.IndexFunc(t.Columns, func(col store.LedgerColumn) bool { return col.Name == c.Column })
+		return at >= 0 && t.Columns[at].Kind == store.Blob && (c.Is == store.Eq || c.Is == store.In)
+	})
 }
 
 // among restricts a column of blobs to many values, by their hashes. It is written as a join, which stays fast without
@@ -171,7 +186,11 @@ func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([
 	for _, col := range w.table.Columns[:w.table.Primary] {
 		order = append(order, quote(col.Name)+down)
 	}
-	sql := "SELECT " + w.table.list + " FROM " + w.table.table + " WHERE " + w.where + " ORDER BY " + strings.Join(order, ", ")
+	sql := "SELECT " + w.table.list + " FROM " + w.table.table + " WHERE " + w.where
+	if byHash(w.table, q) { // apart from the order, lest an index that has the order be read to its end
+		sql = "WITH found AS MATERIALIZED (" + sql + ") SELECT " + w.table.list + " FROM found"
+	}
+	sql += " ORDER BY " + strings.Join(order, ", ")
 	if q.Limit > 0 {
 		sql += " LIMIT " + strconv.Itoa(q.Limit)
 	}

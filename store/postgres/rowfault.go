@@ -34,22 +34,22 @@ func (a *applier) fault(ctx context.Context, i int, err error) error {
 		return err
 	}
 	found.Index = i
-	look := a.tx.s.reading(ctx, func(c *session) error { return found2{w, p, found}.complete(ctx, c, cause.ConstraintName) })
+	look := a.tx.s.reading(ctx, func(c *session) error { return rowFinding{w, p, found}.complete(ctx, c, cause.ConstraintName) })
 	if look != nil {
 		return look
 	}
 	return found
 }
 
-// found2 is a fault that is being completed.
-type found2 struct {
+// rowFinding is a fault that is being completed.
+type rowFinding struct {
 	w     *store.Write
 	p     *plan
 	fault *store.RowError
 }
 
 // complete adds columns and the foreign key.
-func (f found2) complete(ctx context.Context, c *session, constraint string) error {
+func (f rowFinding) complete(ctx context.Context, c *session, constraint string) error {
 	switch f.fault.Code {
 	case store.CodeUnique, store.CodeCheck, store.CodeForeignKey:
 		return f.constraint(ctx, c, constraint)
@@ -59,7 +59,7 @@ func (f found2) complete(ctx context.Context, c *session, constraint string) err
 	return nil
 }
 
-func (f found2) constraint(ctx context.Context, c *session, name string) error {
+func (f rowFinding) constraint(ctx context.Context, c *session, name string) error {
 	params := []param{textParam(f.p.info.oid), textParam(name)}
 	var columns []string
 	kind, ours := "", false
@@ -89,7 +89,7 @@ func (f found2) constraint(ctx context.Context, c *session, name string) error {
 	return nil
 }
 
-func (f found2) missingParent(columns []string) {
+func (f rowFinding) missingParent(columns []string) {
 	f.fault.Column = joined(columns)
 	for _, k := range f.p.info.ForeignKeys {
 		if joined(k.Columns) == joined(columns) {
@@ -99,7 +99,7 @@ func (f found2) missingParent(columns []string) {
 }
 
 // typed finds the column whose value the server cannot read.
-func (f found2) typed(ctx context.Context, c *session) error {
+func (f rowFinding) typed(ctx context.Context, c *session) error {
 	row := f.w.After
 	if row == nil {
 		row = f.w.Key
@@ -136,7 +136,7 @@ func (f found2) typed(ctx context.Context, c *session) error {
 }
 
 // tooLong reports whether a text has more characters than its column takes.
-func (f found2) tooLong(i int, v store.Value) bool {
+func (f rowFinding) tooLong(i int, v store.Value) bool {
 	limit, err := strconv.Atoi(f.p.types[i].modifier)
 	base := f.p.types[i].base
 	const header = 4

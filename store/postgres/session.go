@@ -29,6 +29,12 @@ func sessionSettings() map[string]string {
 		"statement_timeout":                   "0",
 		"idle_in_transaction_session_timeout": "15s", // a frozen worker must not hold its locks
 		"jit":                                 "off",
+
+		// Our statements look rows up by keys, a few or thousands. Plans that were made while a table was small, or had no
+		// statistics yet, must not read it all for each of them later.
+		"enable_seqscan":   "off",
+		"enable_hashjoin":  "off",
+		"enable_mergejoin": "off",
 	}
 }
 
