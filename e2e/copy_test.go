@@ -34,19 +34,6 @@ func TestAcceptance03InitialWriteUnderLoad(t *testing.T) {
 	wantLeft, wantRight := l.Left.Rows(ownLeft), l.Right.Rows(ownRight)
 	l.Equal("customers")
 	l.Same(allLeft, allRight)
-	have := map[string]bool{}
-	for _, r := range l.Left.Rows(ownLeft) {
-		have[r] = true
-	}
-	for _, r := range wantLeft {
-		if !have[r] {
-			k, _, _ := strings.Cut(r, "|")
-			fmt.Println("LOST", r, l.Left.Rows("SELECT n, at, op, name FROM audit WHERE account='"+k+"'"), "RIGHT", l.Right.Rows("SELECT n, at, op, name FROM audit WHERE account='"+k+"'"))
-			fmt.Println(l.Right.Rows("SELECT id, at, winning, losing FROM dualwrite.conflict WHERE key = 'd" + fmt.Sprint(len(k)) + ":" + k + "'::bytea"), l.Right.Rows("SELECT * FROM dualwrite.b_only WHERE key = 'd" + fmt.Sprint(len(k)) + ":" + k + "'::bytea"))
-		}
-	}
-	fmt.Println(l.Right.Rows("SELECT writer, seq, what, position, to_timestamp(at/1000.0)::time, body FROM dualwrite.marker where writer not like 'stream' ORDER BY at"))
-	fmt.Println(l.Left.Rows("SELECT writer, seq, what, position, to_timestamp(at/1000.0)::time, body FROM dualwrite.marker where writer not like 'stream' ORDER BY at"))
 	require.Equal(t, wantLeft, l.Left.Rows(ownLeft), "what finops alone has written, in finops")
 	require.Equal(t, wantRight, l.Right.Rows(ownRight), "what dataverse alone has written, in dataverse")
 	const twice = "SELECT account FROM audit WHERE op = 'i' AND account LIKE '%s' GROUP BY account HAVING count(*) > 1"

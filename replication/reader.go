@@ -150,7 +150,7 @@ func (r *reader) sequence(b *bracket, end store.Position) error {
 
 // bracket reads one transaction of ours.
 func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
-	past := b.restart < r.cursor // its effects on maps' states are known already
+	past := b.end <= r.cursor // its effects on maps' states are known already
 	r.stamp(b, end, past)
 	if end.Note && !past {
 		r.out = append(r.out, item{kind: itemNote, writer: b.writer, seq: b.seq, position: b.end, restart: b.restart})

@@ -139,7 +139,7 @@ func (d *Database) printed(out string) string {
 
 // pace is how often an application says a statement to a PostgreSQL database. SQLite slows it down by its lock; here it
 // would take all of a small machine, and nobody could follow.
-const pace = 2 * time.Millisecond
+const pace = 5 * time.Millisecond
 
 // paced lets some time pass between statements, where the database does not.
 func (d *Database) paced(statement func(i int) string) func(i int) string {
