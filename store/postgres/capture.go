@@ -97,7 +97,7 @@ func capture(ctx context.Context, c *session, rel *store.Relation) error {
 		if lost == "" && old.same(fresh) {
 			return nil
 		}
-		fresh.identities = old.identities
+		fresh.identities, fresh.body.Theirs = old.identities, old.body.Theirs
 		if _, err := c.change(ctx, sqlEndLayout, numberParam(old.id)); err != nil {
 			return fault(err)
 		}
@@ -194,6 +194,7 @@ func (l *layout) enter(ctx context.Context, c *session, info *tableInfo) error {
 	if err := c.exec(ctx, strings.Join(append(statements, add), "; ")); err != nil {
 		return l.refused(err, info)
 	}
+	l.body.Theirs = false
 	l.entry, err = c.text(ctx, sqlEntry, textParam(info.oid))
 	return fault(err)
 }
@@ -281,7 +282,7 @@ func (l *layout) push(ctx context.Context, c *session) error {
 	var statements []string
 	for _, f := range found {
 		name := quote(f.schema) + "." + quote(f.relation)
-		if entry != "" && f.oid == fmt.Sprint(l.relid) {
+		if entry != "" && !l.body.Theirs && f.oid == fmt.Sprint(l.relid) {
 			statements = append(statements, "ALTER PUBLICATION "+usersPublication+" DROP TABLE "+name)
 		}
 		if before, ours := l.identities[f.oid]; ours && f.ident == identityFull {

@@ -24,7 +24,8 @@ type layout struct {
 type layoutBody struct {
 	Columns []layoutColumn `json:"columns"`
 	Filter  string         `json:"filter,omitempty"`
-	Since   uint64         `json:"since"` // LSN: what commits before was captured, if at all, with another layout
+	Since   uint64         `json:"since"`            // LSN: what commits before was captured, if at all, with another layout
+	Theirs  bool           `json:"theirs,omitempty"` // the publication's entry was there before: its owner made it, and keeps it
 
 	names []string
 }
@@ -51,7 +52,7 @@ func newLayout(info *tableInfo, rel *store.Relation) (*layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read oid of %s: %w", info.Name, err)
 	}
-	l.relid, l.body.Filter = uint32(relid), rel.Filter
+	l.relid, l.body.Filter, l.body.Theirs = uint32(relid), rel.Filter, true
 	for _, col := range rel.Columns {
 		now, ok := info.column(col.Name)
 		if !ok {
