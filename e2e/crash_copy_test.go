@@ -5,14 +5,20 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
 // The initial write of a long table shows how far it is and holds the worker to a bounded memory. `make soak
 // ROWS=1000000` copies more.
 func TestLongCopyShowsProgress(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, longCopyShowsProgress)
+}
+
+func longCopyShowsProgress(t *testing.T, pair harness.Pair) {
 	rows := figure(t, variableRows, 30_000)
-	l := customersLink(t, "", "")
+	l := customersLink(t, pair, "", "")
 	l.Left.Exec("BEGIN", leftRange(1, rows, "old"), "COMMIT")
 	w := l.Work()
 	began := time.Now()

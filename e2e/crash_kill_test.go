@@ -15,10 +15,14 @@ import (
 // alone writes was made exactly once on the other. `make soak KILLS=50 SEED=1` kills more.
 func TestCrashWorkerAndTemporalUnderLoad(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, crashWorkerAndTemporalUnderLoad)
+}
+
+func crashWorkerAndTemporalUnderLoad(t *testing.T, pair harness.Pair) {
 	kills, seed := figure(t, variableKills, 10), uint64(figure(t, variableSeed, 1))
 	t.Logf("%s=%d %s=%d", variableKills, kills, variableSeed, seed)
 	server := harness.StartTemporal(t)
-	l := harness.New(t, harness.Setup{Left: leftCustomers + auditLeft + leftRange(1, 3000, "old"),
+	l := harness.New(t, harness.Setup{Pair: pair, Left: leftCustomers + auditLeft + leftRange(1, 3000, "old"),
 		Right: rightCustomers + auditRight + rightRange(2001, 5000, "other"), Maps: customers, Server: server})
 	c := &crashes{t: t, link: l, server: server, chance: rand.New(rand.NewPCG(seed, 3)), worker: l.Work()}
 	onFailure(t, l)

@@ -20,6 +20,10 @@ import (
 // maps; a map that is Running and has nothing to do adds nothing to its history; one worker carries them all.
 func TestManyMapsShareTheirStreams(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, manyMapsShareTheirStreams)
+}
+
+func manyMapsShareTheirStreams(t *testing.T, pair harness.Pair) {
 	maps := harness.Scale(60, 200)
 	var tables, names, config []string
 	for i := range maps {
@@ -29,7 +33,7 @@ func TestManyMapsShareTheirStreams(t *testing.T) {
 		config = append(config, name+": {}")
 	}
 	schema := strings.Join(tables, "\n")
-	l := harness.New(t, harness.Setup{Left: schema, Right: schema, Maps: strings.Join(config, "\n")})
+	l := harness.New(t, harness.Setup{Pair: pair, Left: schema, Right: schema, Maps: strings.Join(config, "\n")})
 	w := l.Work()
 	began := time.Now()
 	for some := range slices.Chunk(names, 20) {

@@ -17,7 +17,11 @@ import (
 // state and ports, finds nothing in its way, and the maps go on from where they were.
 func TestCrashUpGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, auditLeft, auditRight)
+	harness.Pairs(t, crashUpGoesOnWhereItWas)
+}
+
+func crashUpGoesOnWhereItWas(t *testing.T, pair harness.Pair) {
+	l := customersLink(t, pair, auditLeft, auditRight)
 	up := l.Up("--port", "0", "--ui-port", "0")
 	l.Do("run", "customers")
 	carried(l, "first")

@@ -1,8 +1,6 @@
 package e2e_test
 
 import (
-	"context"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -18,7 +16,11 @@ const heartbeatTimeout = 15 * time.Second
 // fenced: nothing is written twice, out of order or by two at once.
 func TestCrashWorkerThatWasReplacedGoesOn(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, auditLeft, auditRight)
+	harness.Pairs(t, crashWorkerThatWasReplacedGoesOn)
+}
+
+func crashWorkerThatWasReplacedGoesOn(t *testing.T, pair harness.Pair) {
+	l := customersLink(t, pair, auditLeft, auditRight)
 	onFailure(t, l)
 	first := l.Work()
 	l.Do("run", "customers")
@@ -38,12 +40,12 @@ func TestCrashWorkerThatWasReplacedGoesOn(t *testing.T) {
 	once(t, l, "F", "D")
 }
 
-// freezeUnlocked stops a process while it holds no lock: SQLite would have everybody wait for it, and the second worker
-// could show nothing.
+// freezeUnlocked stops a process while it holds no lock: everybody would wait for it, and the second worker could show
+// nothing.
 func freezeUnlocked(l *harness.Link, p *harness.Process) {
 	l.Until("the process stands still without a lock", func() bool {
 		p.Freeze()
-		if unlocked(l.Left) && unlocked(l.Right) {
+		if l.Left.Unlocked() && l.Right.Unlocked() {
 			return true
 		}
 		p.Thaw()
@@ -51,17 +53,14 @@ func freezeUnlocked(l *harness.Link, p *harness.Process) {
 	})
 }
 
-// unlocked reports whether a write gets through within a second.
-func unlocked(d *harness.Database) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return exec.CommandContext(ctx, "sqlite3", "-bail", "-cmd", ".timeout 1000", d.Path, "BEGIN IMMEDIATE; ROLLBACK;").Run() == nil
-}
-
 // A worker that is asked to end hands its streams over at once, instead of leaving them to a timeout.
 func TestCrashlessStopHandsOver(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	harness.Pairs(t, crashlessStopHandsOver)
+}
+
+func crashlessStopHandsOver(t *testing.T, pair harness.Pair) {
+	l := customersLink(t, pair, "", "")
 	first := l.Work()
 	l.Do("run", "customers")
 	carried(l, "first")

@@ -76,7 +76,7 @@ func TestMistakesInTheConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := customersLink(t, "", "")
+			l := customersLink(t, harness.SQLite, "", "")
 			c.make(t, l)
 			c.says(t, l, c.command...)
 		})
@@ -91,7 +91,7 @@ func TestMistakeNoKey(t *testing.T) {
 	l.Work()
 	mistake{3, "refused", "account", "unique"}.says(t, l, "run", "customers")
 	require.Equal(t, harness.NotRunning, l.Status("customers").Status)
-	require.Zero(t, l.Right.Int(ours))
+	require.Empty(t, l.Right.Captured())
 	findings := l.Exits(4, "check", "customers", "-o", "json").Out
 	require.Contains(t, findings, `"severity": "error"`)
 }
@@ -99,7 +99,7 @@ func TestMistakeNoKey(t *testing.T) {
 // Without Temporal nothing is asked of the databases; commands say at once how to get it.
 func TestMistakeNoTemporal(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	l := customersLink(t, harness.SQLite, "", "")
 	l.Elsewhere("127.0.0.1:1")
 	for _, command := range [][]string{{"list"}, {"status", "customers"}, {"run", "customers"}, {"worker"}} {
 		mistake{1, "temporal_unavailable", "Temporal does not answer at 127.0.0.1:1", "dualwrite up"}.says(t, l, command...)
@@ -110,7 +110,7 @@ func TestMistakeNoTemporal(t *testing.T) {
 // Without a worker commands say so instead of waiting for ever.
 func TestMistakeNoWorker(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	l := customersLink(t, harness.SQLite, "", "")
 	l.Work().Stop()
 	mistake{1, "no_worker", "no worker answers", "dualwrite worker"}.says(t, l, "run", "customers", "--timeout", "1m")
 }
@@ -118,7 +118,7 @@ func TestMistakeNoWorker(t *testing.T) {
 // A file that nothing may be written to: the worker says so and ends; once it may, the worker works.
 func TestMistakeReadOnlyFile(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	l := customersLink(t, harness.SQLite, "", "")
 	l.Work().Stop()
 	disk := onDisk(t, l, 64)
 	disk.remount(t, readOnly)
@@ -133,7 +133,7 @@ func TestMistakeReadOnlyFile(t *testing.T) {
 // when the lock does. The other side's users notice nothing.
 func TestMistakeLockedFile(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	l := customersLink(t, harness.SQLite, "", "")
 	l.Work()
 	l.Do("run", "customers")
 	release := l.Right.Hold()
@@ -150,7 +150,7 @@ func TestMistakeLockedFile(t *testing.T) {
 // A disk that is full fails no row and loses none: the stream waits, says so, and goes on by itself when there is room.
 func TestMistakeFullDisk(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	l := customersLink(t, harness.SQLite, "", "")
 	disk := onDisk(t, l, 4)
 	l.Work()
 	l.Do("run", "customers")

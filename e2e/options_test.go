@@ -18,10 +18,14 @@ import (
 // live conflicts of that run, of which both images are kept.
 func TestAcceptance16Master(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, masterWins, harness.Postgres, harness.PostgresSQLite)
+}
+
+func masterWins(t *testing.T, pair harness.Pair) {
 	for _, master := range []string{"dataverse", "finops"} {
 		t.Run(master, func(t *testing.T) {
 			t.Parallel()
-			l := customersLink(t, leftRange(1, 100, "finops"), rightRange(1, 100, "dataverse"))
+			l := customersLink(t, pair, leftRange(1, 100, "finops"), rightRange(1, 100, "dataverse"))
 			w := l.Work()
 			if master == "dataverse" {
 				l.Do("run", "customers")
@@ -63,7 +67,11 @@ func TestAcceptance16Master(t *testing.T) {
 // side lacks arrives as a whole row.
 func TestAcceptance17NoInitialSync(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, leftRange(1, 100, "finops"), rightRange(201, 300, "dataverse"))
+	harness.Pairs(t, noInitialSync, harness.Postgres, harness.PostgresSQLite)
+}
+
+func noInitialSync(t *testing.T, pair harness.Pair) {
+	l := customersLink(t, pair, leftRange(1, 100, "finops"), rightRange(201, 300, "dataverse"))
 	l.Work()
 	l.Do("run", "customers", "--no-initial-sync")
 	s := l.Status("customers")
@@ -82,6 +90,10 @@ func TestAcceptance17NoInitialSync(t *testing.T) {
 // the mend. Composite keys of other names and types pair as declared; surrogate ids may differ.
 func TestAcceptance22AlternateKey(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, alternateKey, harness.Postgres, harness.PostgresSQLite)
+}
+
+func alternateKey(t *testing.T, pair harness.Pair) {
 	const (
 		left  = `CREATE TABLE person (company TEXT NOT NULL, number INTEGER NOT NULL, name TEXT, UNIQUE (company, number)); CREATE TABLE loose (code TEXT NOT NULL UNIQUE, name TEXT);`
 		right = `CREATE TABLE contact (id INTEGER PRIMARY KEY, area TEXT NOT NULL, no TEXT NOT NULL, fullname TEXT, UNIQUE (area, no)); CREATE TABLE loose (code TEXT NOT NULL, name TEXT);`
@@ -93,14 +105,14 @@ loose:
   key: [{finops: code, dataverse: code}]
 `
 	)
-	l := harness.New(t, harness.Setup{Left: left + "INSERT INTO person VALUES ('usmf', 7, 'seven'), ('usmf', 8, 'eight'), ('demf', 7, 'sieben');",
+	l := harness.New(t, harness.Setup{Pair: pair, Left: left + "INSERT INTO person VALUES ('usmf', 7, 'seven'), ('usmf', 8, 'eight'), ('demf', 7, 'sieben');",
 		Right: right + "INSERT INTO contact VALUES (99, 'usmf', '7', 'seven'), (98, 'demf', '9', 'neun');", Maps: maps})
 	l.Work()
 	r := l.Exits(3, "run", "loose")
 	require.True(t, containsAll(r.Err, "code", "unique", "dataverse"), r.Err)
 	require.Equal(t, harness.NotRunning, l.Status("loose").Status)
 	require.Equal(t, []string{"Not running"}, past(t, l, "loose"))
-	require.Zero(t, l.Left.Int(ours))
+	require.Empty(t, l.Left.Captured())
 	findings := read[[]harness.Finding](t, l.Exits(4, "check", "loose", "-o", "json").Out)
 	require.True(t, slices.ContainsFunc(findings, func(f harness.Finding) bool {
 		return f.Severity == "error" && f.Side == "dataverse" && containsAll(f.Message+f.Hint, "code", "unique index")
@@ -141,6 +153,10 @@ func TestAcceptance23Example(t *testing.T) {
 // run, at which it takes effect.
 func TestAcceptance24CustomMapping(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, customMapping, harness.Postgres, harness.PostgresSQLite)
+}
+
+func customMapping(t *testing.T, pair harness.Pair) {
 	const (
 		left  = `CREATE TABLE custtable (account TEXT NOT NULL PRIMARY KEY, name TEXT, credit INTEGER, blocked TEXT, area TEXT, phone TEXT);`
 		right = `CREATE TABLE account (number TEXT NOT NULL PRIMARY KEY, fullname TEXT, creditlimit INTEGER, statecode INTEGER, ownerid INTEGER NOT NULL, dataarea TEXT, tel TEXT);`
@@ -156,7 +172,7 @@ func TestAcceptance24CustomMapping(t *testing.T) {
   filter: {finops: "area = 'usmf'"}
 `
 	)
-	l := harness.New(t, harness.Setup{Left: left + "INSERT INTO custtable VALUES ('A', 'a', 1, 'No', 'usmf', '1'), ('B', 'b', 2, 'All', 'usmf', '2'), ('C', 'c', 3, 'No', 'demf', '3');", Right: right, Maps: maps})
+	l := harness.New(t, harness.Setup{Pair: pair, Left: left + "INSERT INTO custtable VALUES ('A', 'a', 1, 'No', 'usmf', '1'), ('B', 'b', 2, 'All', 'usmf', '2'), ('C', 'c', 3, 'No', 'demf', '3');", Right: right, Maps: maps})
 	w := l.Work()
 	l.Do("run", "customers")
 	const rows = "SELECT number, fullname, creditlimit, statecode, ownerid FROM account ORDER BY number"
@@ -183,8 +199,12 @@ func TestAcceptance24CustomMapping(t *testing.T) {
 // One write is one write on the other side and none back: audits on both sides count them.
 func TestAcceptance26NoEcho(t *testing.T) {
 	t.Parallel()
+	harness.Pairs(t, noEcho, harness.Postgres, harness.PostgresSQLite)
+}
+
+func noEcho(t *testing.T, pair harness.Pair) {
 	writes := harness.Scale(10000, 100000)
-	l := customersLink(t, auditLeft, auditRight)
+	l := customersLink(t, pair, auditLeft, auditRight)
 	l.Work()
 	l.Do("run", "customers")
 	const batch = 1000
@@ -205,7 +225,11 @@ func TestAcceptance26NoEcho(t *testing.T) {
 // everything is caught up without a command.
 func TestAcceptance27SideDown(t *testing.T) {
 	t.Parallel()
-	l := customersLink(t, "", "")
+	harness.Pairs(t, sideDown, harness.Postgres)
+}
+
+func sideDown(t *testing.T, pair harness.Pair) {
+	l := customersLink(t, pair, "", "")
 	w := l.Work()
 	l.Do("run", "customers")
 	release := l.Right.Hold()

@@ -4,13 +4,19 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
 // Mended in part, a rerun leaves the rest and writes only what was missing; mended wholly, the map is Running. A run
 // with nothing to do writes nothing.
 func TestAcceptance20Rerun(t *testing.T) {
 	t.Parallel()
-	l := badLink(t)
+	harness.Pairs(t, rerunWritesWhatIsMissing, harness.Postgres)
+}
+
+func rerunWritesWhatIsMissing(t *testing.T, pair harness.Pair) {
+	l := badLink(t, pair)
 	l.Exits(4, "run", "person")
 	l.Left.Exec("UPDATE person SET name = 'mended' WHERE name IS NULL", "UPDATE person SET credit = 7 WHERE credit = 'much'", "UPDATE person SET grp = '10' WHERE grp = 'none'")
 	audited := [2]int{l.Left.Int("SELECT count(*) FROM audit"), l.Right.Int("SELECT count(*) FROM audit")}

@@ -57,15 +57,15 @@ func numbers(from, to int) string {
 }
 
 // customersLink is a link with customers, and more SQL for each side.
-func customersLink(t *testing.T, left, right string) *harness.Link {
+func customersLink(t *testing.T, pair harness.Pair, left, right string) *harness.Link {
 	t.Helper()
-	return harness.New(t, harness.Setup{Left: leftCustomers + left, Right: rightCustomers + right, Maps: customers})
+	return harness.New(t, harness.Setup{Pair: pair, Left: leftCustomers + left, Right: rightCustomers + right, Maps: customers})
 }
 
 // beside is a link with customers and a second map, which runs and shows how far the streams have read.
-func beside(t *testing.T) *harness.Link {
+func beside(t *testing.T, pair harness.Pair) *harness.Link {
 	t.Helper()
-	return harness.New(t, harness.Setup{Left: leftCustomers + notes, Right: rightCustomers + notes, Maps: customers + notesMap})
+	return harness.New(t, harness.Setup{Pair: pair, Left: leftCustomers + notes, Right: rightCustomers + notes, Maps: customers + notesMap})
 }
 
 // passed waits until both streams have read all that was committed so far: a note written now has come across.
@@ -78,6 +78,3 @@ func passed(t *testing.T, l *harness.Link) {
 	l.Right.Becomes(fmt.Sprintf("SELECT count(*) FROM note WHERE id = %d", left), "1")
 	l.Left.Becomes(fmt.Sprintf("SELECT count(*) FROM note WHERE id = %d", left+1), "1")
 }
-
-// ours counts what of dualwrite makes work for an application: triggers on its tables.
-const ours = "SELECT count(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'dualwrite%'"

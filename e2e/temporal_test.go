@@ -15,7 +15,11 @@ import (
 // has a failed initial sync tried again. No value of a row is to be seen by it.
 func TestAcceptance25TemporalAlone(t *testing.T) {
 	t.Parallel()
-	l := badLink(t)
+	harness.Pairs(t, temporalAlone)
+}
+
+func temporalAlone(t *testing.T, pair harness.Pair) {
+	l := badLink(t, pair)
 	w := l.Workflow("person")
 	signal := func(name string) { l.Temporal("workflow", "signal", "-w", w, "--name", name) }
 	awaits := func(status harness.Status) {

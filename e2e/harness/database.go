@@ -53,7 +53,7 @@ func (d *Database) try(sql string) (string, error) {
 	if err := command.Run(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, problems)
 	}
-	return d.printed(out.String()), nil
+	return out.String(), nil
 }
 
 // Exec carries out statements; each is a transaction of its own unless they say BEGIN and COMMIT.
@@ -115,6 +115,15 @@ func (d *Database) Becomes(query, want string) {
 	}
 }
 
+// Exceeds waits until the number that a query gives is greater than another.
+func (d *Database) Exceeds(query string, than int) {
+	d.t.Helper()
+	got := 0
+	if !polled(Patience, func() bool { got = d.Int(query); return got > than }) {
+		d.t.Fatalf("%s has %d, not more than %d: %s", d.Side, got, than, query)
+	}
+}
+
 // Load has one process of the application carry out statement(0), statement(1), …, each in a transaction of its own,
 // until the function that it returns is called. That returns how many were carried out, all of which must have
 // succeeded.
@@ -140,13 +149,13 @@ func (d *Database) Load(statement func(i int) string) (stop func() int) {
 	}
 }
 
-// Hold has a process of the application keep the write lock of the file, or of all tables, in a transaction, until the function that it
+// Hold has a process of the application keep all others from writing, in a transaction, until the function that it
 // returns is called. Readers go on.
 func (d *Database) Hold() (release func()) {
 	d.t.Helper()
 	command, lock := d.application(context.Background()), "BEGIN IMMEDIATE;\n.print held\n"
 	if d.url != "" {
-		lock = lockAll
+		lock = lockTables
 	}
 	pipe, err := command.StdinPipe()
 	if err != nil {

@@ -1,10 +1,11 @@
 // Package harness drives the built program from outside, as people and scripts do: the `dualwrite` and `temporal`
-// commands, two SQLite files that the `sqlite3` command writes to as the users' application, and a real Temporal server.
+// commands, two databases that the `sqlite3` and `psql` commands write to as the users' application, and a real Temporal
+// server.
 //
 // A test package hands its TestMain to Main, which builds bin/dualwrite (or takes the one that DUALWRITE_E2E_PROGRAM
 // names) and starts one Temporal server for all its tests. A test then reads like this:
 //
-//	l := harness.New(t, harness.Setup{Left: schema, Right: schema, Maps: maps}) // folder, two files, config
+//	l := harness.New(t, harness.Setup{Pair: pair, Left: schema, Right: schema, Maps: maps}) // folder, two databases, config
 //	w := l.Work()                                     // a `dualwrite worker`, ready; w.Kill(), w.Stop(), l.Work() again
 //	l.Left.Exec("INSERT INTO customer …")             // the application's own process
 //	l.Do("run", "customers")                          // a command that must end with 0
@@ -15,6 +16,9 @@
 //	l.Temporal("workflow", "signal", "-w", l.Workflow("customers"), "--name", "pause")
 //	stop := l.Left.Load(func(i int) string { … })     // statements, each its own transaction, until stop()
 //	l.Equal("customers")                              // verify says so, and nothing is queued or held
+//
+// Pairs runs a test on several kinds of databases, PostgreSQL's on one server per side that all tests share. Tests say SQL
+// that SQLite reads; what PostgreSQL says otherwise is put into its words: see rules.
 //
 // Every link has a name of its own, hence task queues and workflows of its own, so tests run in parallel on one server.
 // A test that kills its server starts one with StartTemporal and gives it to Setup. All that a test has started is
@@ -42,6 +46,7 @@ const Patience = 2 * time.Minute
 const (
 	variableProgram = "DUALWRITE_E2E_PROGRAM" // a built dualwrite to test instead of building one
 	variableScale   = "DUALWRITE_E2E_SCALE"   // "full": the largest figures; default: those that fit a build machine
+	variablePair    = "DUALWRITE_E2E_PAIR"    // the one Pair to run tests of several on: "postgres-sqlite", say
 	variableServer  = "DUALWRITE_E2E_SERVER"  // address of the shared Temporal server; set by Main
 	variableUI      = "DUALWRITE_E2E_UI"      // address of its Web UI; set by Main
 	variableCLI     = "DUALWRITE_E2E_TEMPORAL"

@@ -17,6 +17,7 @@ import (
 
 // Setup is what a link of a test begins with.
 type Setup struct {
+	Pair        Pair      // default: SQLite
 	Left, Right string    // SQL that makes the databases of finops and dataverse
 	Maps        string    // the YAML below `maps:`, not indented
 	Master      string    // default: dataverse
@@ -39,8 +40,6 @@ func New(t testing.TB, s Setup) *Link {
 	t.Helper()
 	folder := t.TempDir()
 	l := &Link{t: t, Folder: folder, Config: filepath.Join(folder, "dualwrite.yaml"), Name: nameOf(t),
-		Left:    newDatabase(t, 0, "finops", filepath.Join(folder, "finops.db")),
-		Right:   newDatabase(t, 1, "dataverse", filepath.Join(folder, "dataverse.db")),
 		address: os.Getenv(variableServer), master: s.Master}
 	if s.Server != nil {
 		l.address = s.Server.Address()
@@ -51,6 +50,7 @@ func New(t testing.TB, s Setup) *Link {
 	if l.master == "" {
 		l.master = "dataverse"
 	}
+	l.Left, l.Right = databases(t, s.Pair, folder)
 	l.Left.Exec(s.Left)
 	l.Right.Exec(s.Right)
 	l.Configure(s.Maps)

@@ -4,31 +4,13 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
-)
-
-// VariablePair names the kinds of databases of every link of the tests, as "postgres-sqlite": finops, then dataverse.
-// The tests are the same for all.
-const VariablePair = "DUALWRITE_E2E_PAIR"
-
-// kinds are those of the two databases.
-func kinds() [2]string {
-	left, right, _ := strings.Cut(os.Getenv(VariablePair), "-")
-	if left == "" {
-		return [2]string{sqliteKind, sqliteKind}
-	}
-	return [2]string{left, right}
-}
-
-const (
-	sqliteKind   = "sqlite"
-	postgresKind = "postgres"
 )
 
 // servers are the PostgreSQL servers of the two sides.
@@ -43,28 +25,43 @@ func (s servers) remove() {
 	}
 }
 
-// newDatabase makes the database of one side.
-func newDatabase(t testing.TB, side int, name, path string) *Database {
-	d := &Database{t: t, Side: name, Path: path}
-	if kinds()[side] == postgresKind {
-		d.url = postgresServers[side].Database(t)
+// databases makes those of both sides, SQLite files in the folder.
+func databases(t testing.TB, pair Pair, folder string) (left, right *Database) {
+	t.Helper()
+	sides := [2]*Database{}
+	for i, name := range []string{"finops", "dataverse"} {
+		sides[i] = &Database{t: t, Side: name, Path: filepath.Join(folder, name+".db")}
+		if pair.kinds()[i] == "postgres" {
+			sides[i].url = postgresServers[i].Database(t)
+		}
 	}
-	return d
+	return sides[0], sides[1]
 }
 
 // psql is the command of an application of a PostgreSQL database; it stops at the first error.
 func (d *Database) psql(ctx context.Context) *exec.Cmd {
-	command := exec.CommandContext(ctx, "psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", d.url)
+	d.t.Helper()
+	program, err := postgrestest.Client("psql")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	command := exec.CommandContext(ctx, program, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", d.url)
 	command.Env = append(os.Environ(), "PGOPTIONS=-c client_min_messages=warning")
 	return command
 }
 
-// lockAll lets nobody write to any table, as SQLite's lock does.
-const lockAll = `BEGIN;
-DO $$ DECLARE t regclass; BEGIN
-	FOR t IN SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND n.nspname IN ('public', 'dualwrite')
-	LOOP EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', t); END LOOP;
-END $$;
+// lockTables locks every table, first the one that each of our transactions begins with, and begins anew where one of
+// them and this wait for each other.
+const lockTables = `BEGIN;
+DO $$ DECLARE one regclass; BEGIN LOOP
+	BEGIN
+		FOR one IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text IN ('public', 'dualwrite')
+			ORDER BY relname = 'writer' AND relnamespace::regnamespace::text = 'dualwrite' DESC, oid
+		LOOP EXECUTE format('LOCK TABLE %s IN EXCLUSIVE MODE', one); END LOOP;
+		EXIT;
+	EXCEPTION WHEN deadlock_detected THEN NULL;
+	END;
+END LOOP; END $$;
 \echo held
 `
 
@@ -90,15 +87,6 @@ func rules() []rule {
 		{`CREATE TRIGGER (\w+) AFTER (\w+) ON (\w+) BEGIN (.*?;) END;`,
 			`CREATE FUNCTION ${1}_of_$3() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$$$ BEGIN $4 RETURN NULL; END $$$$; ` +
 				`CREATE TRIGGER $1 AFTER $2 ON $3 FOR EACH ROW EXECUTE FUNCTION ${1}_of_$3();`},
-		{`FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'dualwrite%'`, `FROM pg_publication_tables WHERE pubname = 'dualwrite_tables'`},
-		{`tbl_name`, `tablename`},
-		{`SELECT name FROM sqlite_master ORDER BY name`, `SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1`},
-		{`SELECT count\(\*\) < \d+ FROM dualwrite_outbox`, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn) < 100000000 ` +
-			`FROM pg_replication_slots WHERE database = current_database()`},
-		{`PRAGMA [^;]*;?`, ``},
-		{`CAST\(([^()]*) AS INTEGER\)`, `CAST($1 AS bigint)`},
-		{`, credit, `, `, credit TEXT, `}, // SQLite's columns need no type
-		{`INSERT INTO audit \(n\) VALUES \(NULL\)`, `INSERT INTO audit DEFAULT VALUES`},
 	} {
 		out = append(out, rule{regexp.MustCompile(r[0]), r[1]})
 	}
@@ -114,27 +102,6 @@ func (d *Database) translated(sql string) string {
 		sql = r.from.ReplaceAllString(sql, r.to)
 	}
 	return sql
-}
-
-// printed is what a query has printed, with truth values as SQLite has them.
-func (d *Database) printed(out string) string {
-	if d.url == "" {
-		return out
-	}
-	lines := strings.Split(out, "\n")
-	for i, line := range lines {
-		fields := strings.Split(line, "|")
-		for n, f := range fields {
-			switch f {
-			case "t":
-				fields[n] = "1"
-			case "f":
-				fields[n] = "0"
-			}
-		}
-		lines[i] = strings.Join(fields, "|")
-	}
-	return strings.Join(lines, "\n")
 }
 
 // pace is how often an application says a statement to a PostgreSQL database. SQLite slows it down by its lock; here it
