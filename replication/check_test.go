@@ -177,15 +177,16 @@ func tableCases() map[string]checkCase {
 			maps:  []tablemap.Map{mapOf("items"), mapOf("others")}}
 	}
 	return map[string]checkCase{
-		"triggers on one side":       {differ(withTrigger(plain("items", note)), plain("items", note)), "trigger finops"},
-		"triggers on both":           {twice(withTrigger(plain("items", note))), "trigger_both_sides "},
-		"triggers cannot be skipped": with(twice(withTrigger(plain("items", note))), tablemap.Map{Triggers: tablemap.TriggersSkip}, "trigger_skip finops, trigger_skip dataverse, trigger_both_sides "),
-		"a parent that no map has":   {twice(plain("others"), referring(child, "up", "others", memory.Restrict)), "parent_unmapped finops, parent_unmapped dataverse"},
-		"a mapped parent":            {parented(memory.Restrict, memory.Restrict), ""},
-		"cascades":                   {parented(memory.Cascade, memory.SetNull), "cascade finops, cascade dataverse"},
-		"cascades on one side":       {parented(memory.Cascade, memory.Restrict), "cascade_one_side finops"},
-		"a reference to itself":      {twice(referring(child, "up", "items", memory.Restrict)), "self_reference finops, self_reference dataverse"},
-		"a circle":                   {cycle, "cycle "},
+		"triggers on one side":               {differ(withTrigger(plain("items", note)), plain("items", note)), "trigger finops"},
+		"triggers on both":                   {twice(withTrigger(plain("items", note))), "trigger_both_sides "},
+		"truncates are to be carried across": with(twice(plain("items", note)), tablemap.Map{Truncate: tablemap.TruncateApply}, "truncate_apply "),
+		"triggers cannot be skipped":         with(twice(withTrigger(plain("items", note))), tablemap.Map{Triggers: tablemap.TriggersSkip}, "trigger_skip finops, trigger_skip dataverse, trigger_both_sides "),
+		"a parent that no map has":           {twice(plain("others"), referring(child, "up", "others", memory.Restrict)), "parent_unmapped finops, parent_unmapped dataverse"},
+		"a mapped parent":                    {parented(memory.Restrict, memory.Restrict), ""},
+		"cascades":                           {parented(memory.Cascade, memory.SetNull), "cascade finops, cascade dataverse"},
+		"cascades on one side":               {parented(memory.Cascade, memory.Restrict), "cascade_one_side finops"},
+		"a reference to itself":              {twice(referring(child, "up", "items", memory.Restrict)), "self_reference finops, self_reference dataverse"},
+		"a circle":                           {cycle, "cycle "},
 	}
 }
 

@@ -45,6 +45,7 @@ const (
 	ruleTrigger         rule = "trigger"
 	ruleTriggerLoop     rule = "trigger_both_sides"
 	ruleTriggerSkip     rule = "trigger_skip"
+	ruleTruncateApply   rule = "truncate_apply"
 	ruleType            rule = "type"
 	ruleTypeLossy       rule = "type_lossy"
 	ruleTypeNarrower    rule = "type_narrower"
@@ -83,6 +84,7 @@ func severities() map[rule]string {
 		ruleTrigger:         SeverityInfo,
 		ruleTriggerLoop:     SeverityWarning,
 		ruleTriggerSkip:     SeverityError,
+		ruleTruncateApply:   SeverityWarning,
 		ruleType:            SeverityError,
 		ruleTypeLossy:       SeverityWarning,
 		ruleTypeNarrower:    SeverityWarning,

@@ -109,6 +109,9 @@ func (r *resolver) effects() {
 			r.link.Sides[tablemap.Left], strings.Join(triggers[tablemap.Left], ", "),
 			r.link.Sides[tablemap.Right], strings.Join(triggers[tablemap.Right], ", "))
 	}
+	if r.config.Truncate == tablemap.TruncateApply {
+		r.both(ruleTruncateApply, "run the map again after a TRUNCATE", "a TRUNCATE stops the map, with `truncate: apply` too")
+	}
 	r.cascading()
 }
 
