@@ -295,14 +295,26 @@ func (l *Log) end() {
 	l.stop()
 }
 
+// settle waits until the server has heard what was confirmed: it does not read on when the connection ends. If it never
+// does, it sends again what is confirmed already.
+func (l *Log) settle(ctx context.Context) {
+	for r := l.r.Load(); r != nil && !r.broken(); {
+		found, err := l.s.findSlot(ctx, l.slot)
+		if err != nil || found == nil || found.confirmed >= l.flushed || wait(ctx, 5*time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
 // Close ends the reader, and drops the slot when no table is captured any more.
 func (l *Log) Close() error {
 	if err := l.usable(); err != nil {
 		return nil
 	}
-	l.end()
 	ctx, cancel := context.WithTimeout(context.Background(), slotPatience)
 	defer cancel()
+	l.settle(ctx)
+	l.end()
 	if some, err := l.s.captured(ctx); err != nil || some {
 		return nil // a server that is down tells when it is opened again
 	}

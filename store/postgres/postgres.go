@@ -78,16 +78,17 @@ func (s *Store) Limits() store.Limits {
 func (s *Store) Close() error {
 	s.mu.Lock()
 	log := s.log
-	s.log = nil
-	for c := range s.open {
-		_ = c.conn.Conn().PgConn().Conn().Close() // whoever uses it gets an error and gives it back
-	}
-	s.open = nil
 	s.mu.Unlock()
 	var err error
 	if log != nil {
 		err = log.Close()
 	}
+	s.mu.Lock()
+	for c := range s.open {
+		_ = c.conn.Conn().PgConn().Conn().Close() // whoever uses it gets an error and gives it back
+	}
+	s.open = nil
+	s.mu.Unlock()
 	go s.pool.Close() // it waits for what is given back
 	return err
 }
