@@ -78,8 +78,10 @@ func ledgerCast(k store.Kind) string {
 // ledgerWhere is the conditions of a query as SQL, with their parameters.
 type ledgerWhere struct {
 	table  *ledgerTable
+	from   string // the table, or its rows that have one of many hashes
 	where  string
 	params []param
+	only   string // what from restricts, as a condition
 }
 
 // conditions checks a query. nil: nothing matches.
@@ -94,7 +96,7 @@ func (s *Store) conditions(q *store.Query) (*ledgerWhere, error) {
 	if q.Order != "" && has(q.Order) < 0 {
 		return nil, fmt.Errorf("ledger table %s has no column %s", q.Table, q.Order)
 	}
-	out := &ledgerWhere{table: t, where: "true"}
+	out := &ledgerWhere{table: t, from: t.table, where: "true"}
 	hashes := byHash(t, q)
 	for i := range q.Where {
 		c := &q.Where[i]
@@ -156,11 +158,26 @@ func byHash(t *ledgerTable, q *store.Query) bool {
 	})
 }
 
-// among restricts a column of blobs to many values, by their hashes. It is written as a join, which stays fast without
-// statistics.
+// among restricts a column of blobs to many values, by their hashes: one look into the index for each. A condition with IN
+// would leave it to statistics, which are of another moment, to read the whole table instead.
 func (w *ledgerWhere) among(c *store.Cond) {
-	w.params = append(w.params, arrayParam(len(c.Values), func(i int) store.Value { return hash(c.Values[i]) }))
-	w.where += " AND pg_catalog.sha256(" + quote(c.Column) + ") IN (SELECT unnest($" + strconv.Itoa(len(w.params)) + "::text[]::bytea[]))"
+	seen := make(map[string]bool)
+	var values []store.Value
+	for _, v := range c.Values {
+		if !seen[v.S] {
+			seen[v.S] = true
+			values = append(values, hash(v))
+		}
+	}
+	w.params = append(w.params, arrayParam(len(values), func(i int) store.Value { return values[i] }))
+	list := "unnest($" + strconv.Itoa(len(w.params)) + "::text[]::bytea[])"
+	hashed := "pg_catalog.sha256(" + quote(c.Column) + ")"
+	if w.only != "" {
+		w.where += " AND " + hashed + " IN (SELECT " + list + ")"
+		return
+	}
+	w.from = list + " AS h (x) CROSS JOIN LATERAL (SELECT * FROM " + w.table.table + " WHERE " + hashed + " = h.x OFFSET 0) AS t"
+	w.only = " AND " + hashed + " IN (SELECT " + list + ")"
 }
 
 // hash is what an index has of a blob.
@@ -186,7 +203,7 @@ func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([
 	for _, col := range w.table.Columns[:w.table.Primary] {
 		order = append(order, quote(col.Name)+down)
 	}
-	sql := "SELECT " + w.table.list + " FROM " + w.table.table + " WHERE " + w.where
+	sql := "SELECT " + w.table.list + " FROM " + w.from + " WHERE " + w.where
 	if byHash(w.table, q) { // apart from the order, lest an index that has the order be read to its end
 		sql = "WITH found AS MATERIALIZED (" + sql + ") SELECT " + w.table.list + " FROM found"
 	}
@@ -212,7 +229,7 @@ func (s *Store) countLedger(ctx context.Context, c *session, q *store.Query) (in
 	if err != nil {
 		return 0, err
 	}
-	n, err := c.number(ctx, "SELECT pg_catalog.count(*) FROM "+w.table.table+" WHERE "+w.where, w.params...)
+	n, err := c.number(ctx, "SELECT pg_catalog.count(*) FROM "+w.from+" WHERE "+w.where, w.params...)
 	return n, fault(err)
 }
 

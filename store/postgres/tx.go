@@ -116,7 +116,7 @@ func (tx *Tx) Delete(ctx context.Context, q store.Query) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	_, err = tx.c.change(ctx, "DELETE FROM "+w.table.table+" WHERE "+w.where, w.params...)
+	_, err = tx.c.change(ctx, "DELETE FROM "+w.table.table+" WHERE "+w.where+w.only, w.params...)
 	return tx.fail(fault(err))
 }
 
