@@ -45,6 +45,11 @@ soak: build sqlite3-present postgres-present ## kill worker and Temporal under l
 	@DUALWRITE_E2E_SCALE=full DUALWRITE_E2E_KILLS=$(or $(KILLS),50) DUALWRITE_E2E_SEED=$(or $(SEED),1) DUALWRITE_E2E_ROWS=$(or $(ROWS),1000000) \
 		$(GO) test -v -count=1 -timeout=0 -parallel=1 -run '^(TestCrash|TestMany|TestLongCopy)' ./e2e
 
+.PHONY: bench
+bench: build postgres-present ## measure beside COPY and native replication: BENCH=Copy ROWS=1000000 ROUNDS=3
+	@$(GO) test -v -run '^$$' -bench '$(or $(BENCH),.)' -benchtime 1x -timeout 0 ./bench -args \
+		-rows $(or $(ROWS),1000000) -rounds $(or $(ROUNDS),3) -results $(CURDIR)/data/bench
+
 .PHONY: lint
 lint: go-present lint-format lint-vet lint-static lint-workflows lint-shape ## check format, vet, staticcheck, workflowcheck, sizes
 

@@ -58,6 +58,7 @@ func rules() []rule {
 			"worker", "workflows"}, nil, "the program names no store: worker opens them"},
 		{"cmd/dualwrite/devserver", nil, []string{temporal}, "devserver runs a process and knows no client of it"},
 		{"examples", nil, nil, "examples are files to read"},
+		{"bench", []string{"e2e/harness", "store/postgres/postgrestest"}, nil, "benchmarks use the built program, as end-to-end tests do"},
 		{"e2e", []string{"cmd/dualwrite/devserver", "e2e/harness", "store/postgres/postgrestest"}, nil, "end-to-end tests use the built program: of ours nothing but what starts Temporal"},
 	}
 }
