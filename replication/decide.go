@@ -225,11 +225,35 @@ func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 	}
 	defer func() { _ = view.Close() }()
 	for _, m := range order {
+		some, err := hasBacklog(ctx, view, m.name)
+		if err != nil {
+			return nil, err
+		}
+		if !some {
+			s.backlog[m.name] = false
+			continue
+		}
 		if err := s.lookupMap(ctx, view, l, wanted[m]); err != nil {
 			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// hasBacklog reports whether a side's tables queue and sent have rows of the map.
+func hasBacklog(ctx context.Context, r store.Reader, mapName string) (bool, error) {
+	for _, table := range []string{store.QueueTable, store.SentTable} {
+		q := byMap(table, mapName)
+		q.Limit = 1
+		rows, err := r.Select(ctx, q)
+		if err != nil {
+			return false, fmt.Errorf("read %s: %w", table, err)
+		}
+		if len(rows) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // lookupMap fills the overlay for one map. Keys there are the target's; the overlay's are the source's.

@@ -252,34 +252,57 @@ func (f *flushing) runErrands(ctx context.Context, tx store.Tx) error {
 	return nil
 }
 
-// check asks the master to send a row that a copy wrote on this side, if users changed it there between the copy's
+// check asks the master to send rows that a copy wrote on this side, if users changed them there between the copy's
 // note and its write.
 func (f *flushing) check(ctx context.Context, tx store.Tx, it *item) error {
-	c := change{flow: it.state.flow}
-	for _, key := range []store.Row{it.key(), it.newKey()} {
-		if key == nil {
-			continue
-		}
-		target, _ := c.targetKeys(key, nil)
-		enc := store.EncodeRow(target)
-		for _, column := range []string{"key", "new_key"} {
-			q := and(byMap(store.QueueTable, it.state.name), column, store.Eq, blob(enc))
-			q = and(q, "position", store.Gt, store.Str(string(it.seen)))
-			q = and(q, "position", store.Lt, store.Str(string(it.position)))
-			n, err := tx.Count(ctx, q)
-			if err != nil {
-				return fmt.Errorf("read queue: %w", err)
-			}
-			if n == 0 {
-				continue
-			}
-			if err := tx.Put(ctx, store.ResendTable, resendRow(it.state.name, enc, retryNone)); err != nil {
-				return fmt.Errorf("write resend: %w", err)
-			}
-			break
+	q := and(byMap(store.QueueTable, it.state.name), "position", store.Gt, store.Str(string(it.seen)))
+	q = and(q, "position", store.Lt, store.Str(string(it.position)))
+	some := q
+	some.Limit = 1
+	found, err := tx.Select(ctx, some)
+	if err != nil {
+		return fmt.Errorf("read queue: %w", err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	keys := f.written(it)
+	changed := make(map[string]bool)
+	if err := queuedIn(ctx, tx, q, keys, changed); err != nil {
+		return err
+	}
+	var resends []store.Row
+	for _, k := range keys {
+		if changed[k] {
+			resends = append(resends, resendRow(it.state.name, k, retryNone))
 		}
 	}
+	if len(resends) == 0 {
+		return nil
+	}
+	if err := tx.Put(ctx, store.ResendTable, resends...); err != nil {
+		return fmt.Errorf("write resend: %w", err)
+	}
 	return nil
+}
+
+// written are the keys of the rows that a check is about, in the target's form.
+func (f *flushing) written(it *item) []string {
+	var keys []string
+	translate := change{flow: it.state.flow}
+	for _, c := range it.rows {
+		row := item{state: it.state, change: *c}
+		if !f.reader.images(&row) {
+			continue
+		}
+		for _, key := range []store.Row{row.key(), row.newKey()} {
+			if key != nil {
+				target, _ := translate.targetKeys(key, nil)
+				keys = append(keys, store.EncodeRow(target))
+			}
+		}
+	}
+	return keys
 }
 
 // count takes over what a committed transaction has told.

@@ -11,7 +11,8 @@ type item struct {
 	kind     itemKind
 	state    *mapState // of the map concerned; nil for a note
 	change   store.Change
-	before   store.Row // images in the columns of flow.source
+	rows     []*store.Change // of a check
+	before   store.Row       // images in the columns of flow.source
 	after    store.Row
 	position store.Position
 	restart  store.Position // from where the log has to be read again to meet the item again
@@ -29,7 +30,7 @@ const (
 	itemChange itemKind = iota // a user's change
 	itemEcho                   // a row of ours that may have crossed a change of this side
 	itemResend                 // a request to send a row as it is
-	itemCheck                  // a row of a copy: did users change it meanwhile?
+	itemCheck                  // rows of a copy: did users change them meanwhile?
 	itemNote                   // a note of a copy was met
 	itemLost                   // the map's columns are gone or a TRUNCATE was met: the map has to stop
 )
