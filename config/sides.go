@@ -103,7 +103,11 @@ func (r *reader) expand(n *yaml.Node, what, text string) (string, bool) {
 			if set {
 				state = "empty"
 			}
-			r.fail(n.Line, "set it, as in `export "+name+"=postgres://user:password@host/database`", "%s wants the variable %s, which is %s", what, name, state)
+			example := "postgres://user:password@host/database"
+			if text != "${"+name+"}" || before != "" {
+				example = "…"
+			}
+			r.fail(n.Line, "set it, as in `export "+name+"="+example+"`", "%s wants the variable %s, which is %s", what, name, state)
 			good = false
 		}
 		b.WriteString(value)

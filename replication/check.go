@@ -18,6 +18,7 @@ func (e *Engine) Check(ctx context.Context, maps ...string) ([]Finding, error) {
 		return nil, err
 	}
 	all := []Finding{}
+	var defs []*Definition
 	for _, m := range e.Link.Maps {
 		if len(maps) > 0 && !slices.Contains(maps, m.Name) {
 			continue
@@ -32,8 +33,39 @@ func (e *Engine) Check(ctx context.Context, maps ...string) ([]Finding, error) {
 			return nil, err
 		}
 		all = append(all, filters...)
+		defs = append(defs, &def)
 	}
-	return append(all, e.checkCycles(&schemas, maps)...), nil
+	all = append(all, e.checkCycles(&schemas, maps)...)
+	found, err := e.preflight(ctx, defs...)
+	return append(found, all...), err
+}
+
+// preflight asks both databases what is in the way of maps. What concerns a database as a whole names no map.
+func (e *Engine) preflight(ctx context.Context, defs ...*Definition) ([]Finding, error) {
+	all := []Finding{}
+	for _, s := range sides() {
+		var uses []store.Use
+		maps := make(map[string]string)
+		for _, def := range defs {
+			rel := &def.Relations[s]
+			maps[rel.Table] = def.Map.Name
+			uses = append(uses, store.Use{Relation: rel, Captured: def.Map.Flows(s), Written: def.Map.Flows(s.Other())})
+		}
+		remarks, err := e.Stores[s].Preflight(ctx, uses...)
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", e.Link.Sides[s], err)
+		}
+		for _, r := range remarks {
+			f := findings{link: &e.Link, name: maps[r.Table]}
+			message := r.Message
+			if r.Table != "" {
+				message = "table " + r.Table + ": " + message
+			}
+			f.on(s, rule(r.Code), r.Hint, "%s", message)
+			all = append(all, f.list...)
+		}
+	}
+	return all, nil
 }
 
 // checkFilters has each database try the map's filter.

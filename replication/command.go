@@ -37,14 +37,14 @@ func (e *Engine) opsAs(ctx context.Context, side tablemap.Side, m marker, work f
 
 // Attach puts a map under capture on both sides, in mode queue, as a new run, or confirms that the run is attached.
 func (e *Engine) Attach(ctx context.Context, in tablemap.AttachRequest) (tablemap.AttachResult, error) {
+	def, warnings, err := e.resolve(ctx, in.Definition)
+	if err != nil {
+		return tablemap.AttachResult{}, err
+	}
 	for _, s := range e.Stores {
 		if err := s.Capture(ctx); err != nil {
 			return tablemap.AttachResult{}, fmt.Errorf("install ledger: %w", err)
 		}
-	}
-	def, warnings, err := e.resolve(ctx, in.Definition)
-	if err != nil {
-		return tablemap.AttachResult{}, err
 	}
 	for side, s := range e.Stores {
 		if !def.Map.Flows(tablemap.Side(side)) {
@@ -86,6 +86,13 @@ func (e *Engine) resolve(ctx context.Context, m tablemap.Map) (*Definition, []st
 		return nil, nil, err
 	}
 	def, findings := e.Resolve(m, schemas)
+	if errorsOf(findings) == nil {
+		found, err := e.preflight(ctx, &def)
+		if err != nil {
+			return nil, nil, err
+		}
+		findings = append(findings, found...)
+	}
 	var wrong, mends, warnings []string
 	for _, f := range findings {
 		switch f.Severity {

@@ -3,6 +3,7 @@ package replication
 import (
 	"fmt"
 
+	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
@@ -39,6 +40,7 @@ const (
 	ruleNullable        rule = "nullable"
 	ruleParentUnmapped  rule = "parent_unmapped"
 	rulePrimaryNullable rule = "primary_key_nullable"
+	ruleReference       rule = "reference_not_carried"
 	ruleSelfReference   rule = "self_reference"
 	ruleTableMissing    rule = "table_missing"
 	ruleTableTwice      rule = "table_twice"
@@ -78,6 +80,7 @@ func severities() map[rule]string {
 		ruleNullable:        SeverityWarning,
 		ruleParentUnmapped:  SeverityWarning,
 		rulePrimaryNullable: SeverityWarning,
+		ruleReference:       SeverityWarning,
 		ruleSelfReference:   SeverityInfo,
 		ruleTableMissing:    SeverityError,
 		ruleTableTwice:      SeverityError,
@@ -91,6 +94,25 @@ func severities() map[rule]string {
 		ruleUniqueOneSide:   SeverityWarning,
 		ruleValueMapTwice:   SeverityError,
 		ruleValueMapType:    SeverityError,
+
+		rule(store.RemarkBusyTimeout):  SeverityInfo,
+		rule(store.RemarkDurability):   SeverityWarning,
+		rule(store.RemarkLedger):       SeverityError,
+		rule(store.RemarkLog):          SeverityError,
+		rule(store.RemarkOwner):        SeverityError,
+		rule(store.RemarkPrivilege):    SeverityError,
+		rule(store.RemarkReplaceBlind): SeverityWarning,
+		rule(store.RemarkReplication):  SeverityError,
+		rule(store.RemarkRowSecurity):  SeverityError,
+		rule(store.RemarkSenders):      SeverityError,
+		rule(store.RemarkSequence):     SeverityWarning,
+		rule(store.RemarkSlots):        SeverityError,
+		rule(store.RemarkStandby):      SeverityError,
+		rule(store.RemarkTableKind):    SeverityError,
+		rule(store.RemarkTriggerSkip):  SeverityError,
+		rule(store.RemarkVersion):      SeverityError,
+		rule(store.RemarkVersionPatch): SeverityWarning,
+		rule(store.RemarkWALLevel):     SeverityError,
 	}
 }
 

@@ -43,9 +43,33 @@ func (r *resolver) parent(s tablemap.Side, fk store.ForeignKey, parent tablemap.
 		p.References, p.Columns = order, reorder(order, fk.References, places)
 	}
 	r.def.Parents[s] = append(r.def.Parents[s], p)
+	if carried := carriedNames(&parent, tables, s); places != nil && !p.Key && r.config.Flows(s.Other()) && !within(fk.References, carried) {
+		r.on(s, ruleReference, "leave "+strings.Join(fk.Columns, ", ")+" out, or map "+strings.Join(fk.References, ", ")+" in "+parent.Name+" too",
+			"%s refers to %s of table %s, which map %s does not carry: if the two sides have other values there, rows refer to others than they should, or fail",
+			strings.Join(fk.Columns, ", "), together(fk.References), fk.Table, parent.Name)
+	}
 	if parent.Name == r.name {
 		r.on(s, ruleSelfReference, "", "%s refers to the table itself: its rows are loaded all the same", strings.Join(fk.Columns, ", "))
 	}
+}
+
+// carriedNames are the columns of a side that a map carries.
+func carriedNames(m *tablemap.Map, t [2]*store.Table, s tablemap.Side) []string {
+	names := namesOn(s, keyNames(m, t))
+	for _, c := range m.Columns {
+		if found, ok := columnOf(t[s], c.Names[s]); ok && c.Default == nil {
+			names = append(names, found.Name)
+		}
+	}
+	if m.Columns != nil {
+		return names
+	}
+	for _, c := range t[s].Columns {
+		if other, ok := columnOf(t[s.Other()], c.Name); ok && !(c.Auto && other.Auto) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 // circle reports whether a map that this one depends on depends on this one in its turn, or is this one.

@@ -13,14 +13,19 @@ import (
 
 // Store is one database, one side of a link. It is safe for concurrent use; a Tx, a View and a Log are not.
 //
-// It has eight methods beside Close, because a database is entered in exactly these ways: looking at its schema,
-// putting tables under capture, taking a writer's fence, writing, reading, following its log, and knowing its limits.
+// It has nine methods beside Close, because a database is entered in exactly these ways: looking at its schema and at
+// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log, and knowing its limits.
 type Store interface {
 	io.Closer
 
 	// Describe returns the named tables as the catalog has them, keyed by the name asked for; a table that does not
 	// exist is left out. Without names it returns every table of users (never the ledger's), keyed by catalog name.
 	Describe(ctx context.Context, tables ...string) (map[string]Table, error)
+
+	// Preflight says what is in the way of such uses, or worth knowing before they begin: settings and version of the
+	// server, kinds of tables, privileges of our roles. Where Capture or a write would be refused for such a reason there
+	// is a remark on it. It changes nothing, and needs no ledger.
+	Preflight(ctx context.Context, uses ...Use) ([]Remark, error)
 
 	// Capture installs the ledger where it is missing and puts the relations under capture: when it returns, every
 	// transaction that commits later is in the log with full images, and every one that committed earlier is visible

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -62,12 +63,15 @@ func (s *session) writeFindings(findings []replication.Finding) {
 	}
 	for _, f := range findings {
 		place := f.Map
-		if f.Side != "" {
+		switch {
+		case place == "":
+			place = f.Side
+		case f.Side != "":
 			place += " (" + f.Side + ")"
 		}
 		fmt.Fprintf(out, "%s %s %s: %s\n", f.Severity, f.Code, place, printable(f.Message))
 		if f.Hint != "" {
-			fmt.Fprintf(out, "    %s\n", f.Hint) // may be several lines of SQL
+			fmt.Fprintf(out, "    %s\n", strings.ReplaceAll(f.Hint, "\n", "\n    ")) // may be several lines of SQL
 		}
 	}
 }

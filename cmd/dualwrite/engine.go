@@ -19,6 +19,14 @@ func (e engine) Retry(ctx context.Context, mapName string, key map[string]string
 	return r, nil
 }
 
+func (e engine) Preview(ctx context.Context, mapName string) (verification, error) {
+	v, err := e.NewPreview(ctx, mapName)
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
 func (e engine) Verify(ctx context.Context, mapName string, mode replication.VerifyMode) (verification, error) {
 	v, err := e.NewVerify(ctx, mapName, mode)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/dualwrite/dualwrite/replication"
 	"github.com/dualwrite/dualwrite/starter"
@@ -35,7 +37,7 @@ type failure struct {
 func (f *failure) Error() string { return f.Message }
 
 func fail(exit int, code, message, hint string) *failure {
-	return &failure{Exit: exit, Code: code, Message: message, Hint: hint}
+	return &failure{Exit: exit, Code: code, Message: sentence(message), Hint: hint}
 }
 
 func usage(hint, format string, args ...any) *failure {
@@ -69,6 +71,22 @@ func explain(err error) *failure {
 		return fail(exitError, "database_unavailable", err.Error(), "see that both databases run and their URLs are right, then try again")
 	}
 	return fail(exitError, "error", err.Error(), "")
+}
+
+// sentence puts the lines of an error into one; drivers tell an attempt in each.
+func sentence(message string) string {
+	var parts []string
+	for line := range strings.Lines(message) {
+		if part := strings.TrimSpace(line); part != "" && !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	for i, part := range parts[:max(0, len(parts)-1)] {
+		if !strings.HasSuffix(part, ":") {
+			parts[i] += ";"
+		}
+	}
+	return strings.Join(parts, " ")
 }
 
 func exitOf(c starter.Code) int {

@@ -238,3 +238,16 @@ func TestExplainKnowsErrorsInsideOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestSentence(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[string]string{
+		"one": "one",
+		"open finops: failed to connect:\n\t127.0.0.1:1 (a): refused\n\t127.0.0.1:1 (a): refused\n\t[::1]:1 (a): refused": "open finops: failed to connect: 127.0.0.1:1 (a): refused; [::1]:1 (a): refused",
+		"": "",
+	} {
+		if got := sentence(message); got != want {
+			t.Errorf("%q becomes %q", message, got)
+		}
+	}
+}

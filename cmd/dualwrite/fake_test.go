@@ -194,6 +194,7 @@ type fakeLedgers struct {
 	failures  []replication.RowFailure
 	conflicts []replication.Conflict
 	findings  []replication.Finding
+	draft     *replication.Draft
 	retried   replication.RetryResult
 	verified  replication.VerifyResult
 	work      *scriptedWork
@@ -242,6 +243,12 @@ func (f *fakeLedgers) Restore(_ context.Context, _ string, id int64) error {
 	}
 	f.restored = id
 	return nil
+}
+
+func (f *fakeLedgers) Draft(context.Context) (*replication.Draft, error) { return f.draft, nil }
+
+func (f *fakeLedgers) Preview(context.Context, string) (verification, error) {
+	return fakeVerify{f.script(), f.verified}, nil
 }
 
 func (f *fakeLedgers) Check(context.Context, ...string) ([]replication.Finding, error) {

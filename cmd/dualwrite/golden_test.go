@@ -51,6 +51,8 @@ func TestOutput(t *testing.T) {
 		{"check", "check", findings("error")},
 		{"check.json", "check -o json", findings("warning")},
 		{"check-well", "check", nil},
+		{"preview", "preview customers", different},
+		{"preview.json", "preview customers -o json", different},
 		{"verify", "verify customers", different},
 		{"verify.json", "verify customers -o json", different},
 		{"verify-repair", "verify customers --repair", func(b *bundle) { different(b); b.ledgers.verified.OK = true }},

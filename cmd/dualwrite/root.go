@@ -99,17 +99,19 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("see `"+cmd.CommandPath()+" --help`", "%s", err)
 	})
-	root.AddGroup(&cobra.Group{ID: groupMaps, Title: "Table maps:"}, &cobra.Group{ID: groupRows, Title: "Rows:"},
+	root.AddGroup(&cobra.Group{ID: groupConfig, Title: "Config:"}, &cobra.Group{ID: groupMaps, Title: "Table maps:"}, &cobra.Group{ID: groupRows, Title: "Rows:"},
 		&cobra.Group{ID: groupServices, Title: "Services:"})
 	p.add(root, groupMaps, p.listCommand(), p.statusCommand(), p.relatedCommand(), p.runCommand(), p.pauseCommand(),
 		p.resumeCommand(), p.stopCommand(), p.skipSyncCommand(), p.discardCommand())
-	p.add(root, groupRows, p.checkCommand(), p.errorsCommand(), p.retryCommand(), p.conflictsCommand(), p.verifyCommand())
+	p.add(root, groupConfig, p.initCommand(), p.checkCommand(), p.previewCommand())
+	p.add(root, groupRows, p.errorsCommand(), p.retryCommand(), p.conflictsCommand(), p.verifyCommand())
 	p.add(root, groupServices, p.upCommand(), p.workerCommand(), p.demoCommand())
 	return root
 }
 
 // Groups of commands in the help text.
 const (
+	groupConfig   = "config"
 	groupMaps     = "maps"
 	groupRows     = "rows"
 	groupServices = "services"

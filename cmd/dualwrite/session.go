@@ -45,9 +45,11 @@ type ledgers interface {
 	CountErrors(ctx context.Context, q replication.ErrorQuery) (int64, error)
 	Conflicts(ctx context.Context, mapName string, limit, offset int) ([]replication.Conflict, error)
 	Restore(ctx context.Context, mapName string, id int64) error
+	Draft(ctx context.Context) (*replication.Draft, error)
 	Check(ctx context.Context, maps ...string) ([]replication.Finding, error)
 	Dependencies(ctx context.Context) ([]tablemap.Edge, error)
 	Retry(ctx context.Context, mapName string, key map[string]string) (retry, error)
+	Preview(ctx context.Context, mapName string) (verification, error)
 	Verify(ctx context.Context, mapName string, mode replication.VerifyMode) (verification, error)
 }
 

@@ -62,13 +62,18 @@ func (s *session) verify(ctx context.Context, name string, mode replication.Veri
 }
 
 func (s *session) writeVerified(r replication.VerifyResult, mode replication.VerifyMode) {
+	s.writeCompared(r)
+	if differing := r.OnlyLeft + r.OnlyRight + r.Different; mode == replication.Repair && r.OK && differing > 0 {
+		fmt.Fprintf(s.program.out, "repaired %s\n", plural(differing, "row"))
+	}
+}
+
+// writeCompared writes the counts of a comparison.
+func (s *session) writeCompared(r replication.VerifyResult) {
 	sides := s.link().Sides
 	t := newTable("MAP", ">EQUAL", ">DIFFERENT", ">ONLY "+sides[0], ">ONLY "+sides[1])
 	t.add(r.Map, count(r.Equal), count(r.Different), count(r.OnlyLeft), count(r.OnlyRight))
 	t.write(s.program.out, "")
-	if differing := r.OnlyLeft + r.OnlyRight + r.Different; mode == replication.Repair && r.OK && differing > 0 {
-		fmt.Fprintf(s.program.out, "repaired %s\n", plural(differing, "row"))
-	}
 }
 
 // named adds the name of the map to an error that does not know it.

@@ -27,6 +27,8 @@ type Options struct {
 	Clock func() int64
 	// CopyRows is Limits.CopyRows; 0: 1000.
 	CopyRows int
+	// Remarks is what Preflight returns.
+	Remarks []store.Remark
 	// Batch bounds the batches of logs, so that transactions are cut; 0: as the caller asks.
 	Batch int
 }

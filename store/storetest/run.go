@@ -33,6 +33,7 @@ type testCase struct {
 func groups() []group {
 	return []group{
 		{"describe", describeTests()},
+		{"preflight", preflightTests()},
 		{"capture", captureTests()},
 		{"release", releaseTests()},
 		{"fence", fenceTests()},
