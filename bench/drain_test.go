@@ -76,14 +76,21 @@ func (w load) prepare(b *testing.B, left, right string) {
 // make makes the changes.
 func (w load) make(b *testing.B, url string) {
 	b.Helper()
-	file := filepath.Join(b.TempDir(), "script.sql")
-	if err := os.WriteFile(file, []byte(w.script+"\n"), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	file := writeScript(b, w.script)
 	// The backlog is made without waiting for the disk: how long making it takes is not what is measured.
 	shell(b, fmt.Sprintf("PGOPTIONS='-c synchronous_commit=off' %s -n -M prepared -f %s -c %d -j 2 -t %d '%s' 2>&1", program(b, "pgbench"), file,
 		clients, w.changes/clients, url))
 	run(b, url, "INSERT INTO account VALUES (-1, 0, 'the last', now())", "CHECKPOINT")
+}
+
+// writeScript writes a script of pgbench.
+func writeScript(b *testing.B, text string) string {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "script.sql")
+	if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	return file
 }
 
 const last = "SELECT count(*) FROM account WHERE id = -1"

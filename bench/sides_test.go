@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,12 +138,16 @@ const (
 	twoWay = "twoWay"
 )
 
-// yaml is the table's map.
-func (t table) yaml(kind string) string {
+// mapName is the name of the table's map, which takes no underscore.
+func (t table) mapName() string { return strings.ReplaceAll(t.name, "_", "-") }
+
+// mapped is the table's map.
+func (t table) mapped(kind string) string {
+	text := t.mapName() + ":\n  tables: {finops: " + t.name + ", dataverse: " + t.name + "}\n"
 	if kind == twoWay {
-		return t.name + ": {}"
+		return text
 	}
-	text := t.name + ":\n  columns:\n"
+	text += "  columns:\n"
 	for _, c := range t.columns {
 		text += fmt.Sprintf("    - {finops: %s, dataverse: %s, direction: finops-to-dataverse}\n", c, c)
 	}
@@ -160,7 +165,7 @@ func link(b *testing.B, kind string, tables ...table) *harness.Link {
 	b.Helper()
 	create, maps := "", ""
 	for _, t := range tables {
-		create, maps = create+t.create+";\n", maps+t.yaml(kind)+"\n"
+		create, maps = create+t.create+";\n", maps+t.mapped(kind)+"\n"
 	}
 	return harness.New(b, harness.Setup{Pair: harness.Postgres, Left: create, Right: create, Maps: maps, Master: "finops"})
 }

@@ -193,7 +193,7 @@ func (a *applier) refused(ctx context.Context, c *change, current store.Row) (do
 	}
 	a.tally(c.name).conflicts++
 	a.conflicts = append(a.conflicts, clash{Map: c.name, Key: c.entry.Key, Winning: store.EncodeRow(current),
-		Losing: c.entry.After, AtMs: a.engine.nowMs(), Run: a.modes[c.name].Run, Winner: c.flow.master}.row())
+		Losing: c.full().After, AtMs: a.engine.nowMs(), Run: a.modes[c.name].Run, Winner: c.flow.master}.row())
 	a.resend(c.name, c.entry.Key)
 	if c.entry.NewKey != "" {
 		a.resend(c.name, c.entry.NewKey)

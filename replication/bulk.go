@@ -64,6 +64,11 @@ func (f *flow) alike() bool {
 	if f.def.Effects[f.from.Other()] || f.target.SkipTriggers || f.target.Filter != "" || len(f.target.Defaults) > 0 {
 		return false
 	}
+	return f.sameTypes()
+}
+
+// sameTypes reports whether values are the same on both sides.
+func (f *flow) sameTypes() bool {
 	for n, i := range f.cols {
 		if len(f.def.Columns[i].Values) > 0 || f.source.Columns[n].Type != f.target.Columns[n].Type {
 			return false

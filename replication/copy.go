@@ -41,6 +41,7 @@ type leg struct {
 	again  *pass
 	tried  bool  // whether the fast way may be taken has been decided
 	bulk   *bulk // nil: the fast way is not taken, or has ended
+	sums   *sums // nil: not begun
 }
 
 // copyState is what a copy's end rows keep of the leg that writes to their side.

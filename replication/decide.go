@@ -12,8 +12,8 @@ import (
 type change struct {
 	state  *mapState
 	flow   *flow
-	name   string // of the map
-	entry  entry
+	name   string    // of the map
+	entry  entry     // see full
 	insert bool      // the user inserted the row
 	retry  bool      // a person asked for it: what is held of the key gives way
 	before store.Row // images in the target's columns
@@ -23,6 +23,20 @@ type change struct {
 	newKey store.Row // differs from key, or nil
 	ids    []int64   // of a retry: the held changes that it stands for; nil: all of its key
 	held   []string  // their keys
+
+	rawBefore, rawAfter store.Row // images as the source has them, where the entry has none
+}
+
+// full is the entry with its images, which few changes ever need.
+func (c *change) full() entry {
+	e := c.entry
+	if e.Before == "" {
+		e.Before = store.EncodeRow(c.rawBefore)
+	}
+	if e.After == "" {
+		e.After = store.EncodeRow(c.rawAfter)
+	}
+	return e
 }
 
 // newChange prepares a change for the target. Of a resend before is the key alone.
@@ -136,9 +150,9 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	c.state, c.retry = it.state, it.retry != retryNone
 	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)
 	if it.kind != itemResend {
-		c.entry.Before = store.EncodeRow(before)
+		c.rawBefore = before
 	}
-	c.entry.After = store.EncodeRow(after)
+	c.rawAfter = after
 	return c
 }
 

@@ -146,7 +146,7 @@ func (f *flushing) route(ctx context.Context, tx store.Tx) error {
 			f.live = append(f.live, c)
 		default:
 			f.queued[c.name] = true
-			rows = append(rows, c.entry.row())
+			rows = append(rows, c.full().row())
 		}
 	}
 	if f.live = coalesce(f.live); len(rows) == 0 {
@@ -168,7 +168,8 @@ func coalesce(changes []*change) []*change {
 		mergeable := c.flow.def.Map.Coalesce && c.fault == nil && c.newKey == nil && !c.retry && !c.generated()
 		if found && mergeable && out[i] != nil {
 			merged := *c
-			merged.before, merged.entry.Before, merged.entry.Seen = out[i].before, out[i].entry.Before, out[i].entry.Seen
+			merged.before, merged.entry.Seen = out[i].before, out[i].entry.Seen
+			merged.rawBefore, merged.entry.Before = out[i].rawBefore, out[i].entry.Before
 			out[i], c = nil, &merged
 		}
 		delete(last, k)

@@ -32,7 +32,7 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 			return a.failedAgain(ctx, known, why)
 		}
 	}
-	h := held{entry: c.entry, Phase: a.phase, Code: why.code, Column: why.column, Message: why.message, Attempts: 1}
+	h := held{entry: c.full(), Phase: a.phase, Code: why.code, Column: why.column, Message: why.message, Attempts: 1}
 	h.ID, h.AtMs = 0, a.engine.nowMs()
 	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
 		return fmt.Errorf("hold change: %w", err)

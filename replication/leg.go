@@ -75,6 +75,9 @@ func (l *leg) step(ctx context.Context, c *Copy) (Outcome, error) {
 func (l *leg) open(ctx context.Context, c *Copy) (Outcome, error) {
 	var err error
 	if !l.state.Scanned {
+		if passed, err := l.sumUp(ctx, c); passed || err != nil {
+			return Moved, err
+		}
 		l.window, err = l.scan(ctx, c)
 		return Moved, err
 	}

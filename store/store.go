@@ -66,6 +66,9 @@ type Limits struct {
 	CopyRows     int  // rows of an initial write or a replay in one transaction, at most; locks stay short
 	SkipTriggers bool // Relation.SkipTriggers is heeded
 
+	// Digest is the form of the sums that View.Digest makes; "": it makes none.
+	Digest string
+
 	// Bulk is the form of blocks that View.Export makes and Tx.Import takes; "": neither does anything.
 	Bulk string
 }
@@ -113,6 +116,13 @@ type View interface {
 	// Scan returns at most limit rows of the relation that pass its filter and whose key comes after the one given
 	// (nil: from the start), in the database's own order of keys. Fewer than limit means that the table has ended.
 	Scan(ctx context.Context, rel *Relation, after Row, limit int) ([]Row, error)
+	// Skip returns the key of the n-th row, in the same order, whose key comes after the one given; nil where there are
+	// fewer.
+	Skip(ctx context.Context, rel *Relation, after Row, n int) (Row, error)
+	// Digest begins to sum up the rows of the relation whose keys come after one and not after another (nil: from the
+	// start, to the end). Until the result is there the view does nothing else. nil where the relation cannot be summed
+	// up. PostgreSQL: hash functions of the server, over the text of values where equality of a type is not that of text.
+	Digest(ctx context.Context, rel *Relation, after, upTo Row) (Digest, error)
 	// Size estimates how many rows the relation has, cheaply, for progress bars.
 	Size(ctx context.Context, rel *Relation) (int64, error)
 	// Export begins to read the rows of the relation that pass its filter, in any order. Until it is closed the view

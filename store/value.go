@@ -80,14 +80,20 @@ func (r Row) Equal(o Row) bool {
 // EncodeRow writes a row so that it reads back exactly (DecodeRow), and so that equal rows have equal bytes: per value
 // the kind's letter, the length of S, a colon, S. nil is the empty string.
 func EncodeRow(r Row) string {
-	var b strings.Builder
-	for _, v := range r {
-		b.WriteByte('a' + byte(v.Kind))
-		b.WriteString(strconv.Itoa(len(v.S)))
-		b.WriteByte(':')
-		b.WriteString(v.S)
+	if len(r) == 0 {
+		return ""
 	}
-	return b.String()
+	size := 0
+	for i := range r {
+		size += len(r[i].S) + 6
+	}
+	b := make([]byte, 0, size)
+	for i := range r {
+		b = append(b, 'a'+byte(r[i].Kind))
+		b = strconv.AppendInt(b, int64(len(r[i].S)), 10)
+		b = append(append(b, ':'), r[i].S...)
+	}
+	return string(b)
 }
 
 // DecodeRow reads what EncodeRow wrote.

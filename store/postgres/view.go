@@ -14,6 +14,9 @@ import (
 type View struct {
 	s *Store
 	c *session // nil once closed
+
+	busy   <-chan struct{} // closed when the last digest is there; nil: none was asked for
+	cancel context.CancelFunc
 }
 
 const sqlSnapshot = `SELECT pg_catalog.pg_current_snapshot()::text`
@@ -55,6 +58,10 @@ func (v *View) usable() error {
 func (v *View) Close() error {
 	if v.c == nil {
 		return nil
+	}
+	if v.busy != nil {
+		v.cancel()
+		<-v.busy
 	}
 	v.c.rollback()
 	v.c.release()

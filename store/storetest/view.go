@@ -14,6 +14,8 @@ func viewTests() []testCase {
 		{"scan walks every row once in the order of keys, whatever the limit", scanPages},
 		{"scan pages through composite keys", scanComposite},
 		{"scan leaves out rows outside the filter", scanFilter},
+		{"skip finds the key of the n-th row", viewSkip},
+		{"digests of equal rows are equal, in whatever order they were written; others differ", viewDigest},
 		{"size is cheap and not negative", viewSize},
 		{"lookup answers in the order of keys, nil where there is no row", lookupOrder},
 		{"lookup leaves out rows outside the filter", lookupFilter},
