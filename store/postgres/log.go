@@ -55,6 +55,9 @@ func (s *Store) Open(ctx context.Context, cursor store.Position) (store.Log, err
 	s.log = l
 	s.mu.Unlock()
 	if before != nil {
+		bounded, cancel := context.WithTimeout(ctx, slotPatience)
+		before.settle(bounded)
+		cancel()
 		before.end()
 	}
 	if err := s.endReader(ctx, name); err != nil {

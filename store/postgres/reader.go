@@ -239,12 +239,13 @@ func (r *reader) take(limit int) (store.Batch, []uint32, error) {
 func (r *reader) drop(n, whole int) {
 	left := len(r.buffer) - n
 	r.bytes = int(int64(r.bytes) * int64(left) / int64(n+left))
-	r.buffer = append(make([]store.Change, 0, left+min(left, 1024)), r.buffer[n:]...)
-	ends := make([]txEnd, 0, len(r.ends)-whole)
-	for _, e := range r.ends[whole:] {
-		ends = append(ends, txEnd{e.n - n, e.xid})
+	if r.buffer = r.buffer[n:]; left == 0 {
+		r.buffer = make([]store.Change, 0, n) // what was taken is the taker's
 	}
-	r.ends = ends
+	r.ends = r.ends[whole:]
+	for i := range r.ends {
+		r.ends[i].n -= n
+	}
 	r.room.Broadcast()
 }
 

@@ -36,6 +36,7 @@ func (r replicaConfig) command(ctx context.Context) (*pgconn.PgConn, error) {
 func (r replicaConfig) stream(ctx context.Context) (*pgconn.PgConn, error) {
 	config := r.config.Copy()
 	config.RuntimeParams["replication"] = "database"
+	config.AfterNetConnect = gather
 	c, err := pgconn.ConnectConfig(ctx, config)
 	return c, fault(err)
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,7 +20,8 @@ const (
 	kindRemoveExpect                  // delete what is expected
 	kindUpdateExpect
 	kindUpsert
-	kindAdd // insert where nothing is expected
+	kindCopy // insert, or where the row is there, upsert
+	kindAdd  // insert where nothing is expected
 	kindSingle
 )
 
@@ -40,6 +42,8 @@ func (a *applier) kindOf(w *store.Write) writeKind {
 		return kindSingle
 	case w.Guard == store.Overwrite && w.After == nil:
 		return kindRemove
+	case w.Guard == store.Overwrite && w.Before == nil:
+		return kindCopy
 	case w.Guard == store.Overwrite:
 		return kindUpsert
 	case w.Before == nil && w.After != nil:
@@ -77,11 +81,19 @@ func (p *plan) differs(w *store.Write) bool {
 type group struct {
 	p      *plan
 	kind   writeKind
+	round  int
+	rank   int
 	writes []*store.Write
 	at     []int // their places in the call
 }
 
-// window is writes in which no key comes twice, so that they may be made in any order that the constraints allow.
+// looks reports whether a write of the group that changes nothing has to be looked at, before its key is written again.
+func (g *group) looks() bool {
+	return g.kind != kindRemove && g.kind != kindUpsert && g.kind != kindCopy
+}
+
+// window is writes in rounds: the first of each key, then the second, and so on. Those of one round may be made in any
+// order that the constraints allow.
 type window struct {
 	from, to int
 	groups   []*group
@@ -99,17 +111,72 @@ func (a *applier) windows(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := a.flush(ctx, w); err != nil {
-			return err
+		for groups := w.groups; len(groups) > 0; {
+			n := together(groups)
+			if err := a.make(ctx, groups[:n]); err != nil {
+				return err
+			}
+			groups = groups[n:]
 		}
 	}
 	return nil
 }
 
-// window takes the writes from a place on up to one whose key is among them already.
+// make makes the writes of groups; what can be copied in by itself, in its place among the others.
+func (a *applier) make(ctx context.Context, groups []*group) error {
+	for n, g := range groups {
+		if g.kind != kindCopy {
+			continue
+		}
+		if len(g.writes) >= copyLeast {
+			if err := a.flush(ctx, groups[:n]); err != nil {
+				return err
+			}
+			done, err := a.copyIn(ctx, g)
+			if err != nil {
+				return err
+			}
+			if done {
+				return a.make(ctx, groups[n+1:])
+			}
+			groups = groups[n:]
+			g.kind = kindUpsert
+			return a.make(ctx, groups)
+		}
+		g.kind = kindUpsert
+	}
+	return a.flush(ctx, groups)
+}
+
+// together is how many groups may be made in one go: those of one round, or of several where nothing has to be looked at.
+func together(groups []*group) int {
+	looks := false
+	for n, g := range groups {
+		if n > 0 && g.round != groups[n-1].round && (looks || lookedAt(groups[n:])) {
+			return n
+		}
+		looks = looks || g.looks()
+	}
+	return len(groups)
+}
+
+// lookedAt reports whether some group of the round that begins here has to be looked at.
+func lookedAt(groups []*group) bool {
+	for _, g := range groups {
+		if g.round != groups[0].round {
+			break
+		}
+		if g.looks() {
+			return true
+		}
+	}
+	return false
+}
+
+// window takes the writes from a place on up to one that has to be made by itself.
 func (a *applier) window(from int) *window {
 	w := &window{from: from, to: from}
-	seen := make(map[string]struct{})
+	seen := make(map[string]int)
 	groups := make(map[groupKey]*group)
 	size := 0
 	var buf []byte
@@ -129,14 +196,12 @@ func (a *applier) window(from int) *window {
 			buf = append(strconv.AppendInt(buf, int64(len(v.S)), 10), ':')
 			buf = append(buf, v.S...)
 		}
-		if _, again := seen[string(buf)]; again {
-			break
-		}
-		seen[string(buf)] = struct{}{}
-		k := groupKey{p, kind}
+		round := seen[string(buf)]
+		seen[string(buf)] = round + 1
+		k := groupKey{p, kind, round}
 		g := groups[k]
 		if g == nil {
-			g = &group{p: p, kind: kind}
+			g = &group{p: p, kind: kind, round: round}
 			groups[k] = g
 			w.groups = append(w.groups, g)
 		}
@@ -150,44 +215,48 @@ func (a *applier) window(from int) *window {
 }
 
 type groupKey struct {
-	p    *plan
-	kind writeKind
+	p     *plan
+	kind  writeKind
+	round int
 }
 
-// order puts deletes first, children before their parents, then all others, parents before their children.
+// order puts, in each round, deletes first, children before their parents, then all others, parents before their children.
 func (w *window) order() {
-	rank := func(g *group) int {
-		depth := w.depth(g.p, 0)
-		if g.kind == kindRemove || g.kind == kindRemoveExpect {
-			return -depth - 1
-		}
-		return depth
+	tables := make(map[string]*plan)
+	for _, g := range w.groups {
+		tables[g.p.info.Name] = g.p
 	}
-	slices.SortStableFunc(w.groups, func(x, y *group) int { return rank(x) - rank(y) })
+	for _, g := range w.groups {
+		if g.rank = depth(tables, g.p, 0); g.kind == kindRemove || g.kind == kindRemoveExpect {
+			g.rank = -g.rank - 1
+		}
+	}
+	slices.SortStableFunc(w.groups, func(x, y *group) int { return cmp.Or(x.round-y.round, x.rank-y.rank) })
 }
 
-// depth is how many tables of the window stand above a table.
-func (w *window) depth(p *plan, below int) int {
+// depth is how many of the tables stand above one.
+func depth(tables map[string]*plan, p *plan, below int) int {
 	deepest := 0
-	if below > len(w.groups) { // a circle
+	if below > len(tables) { // a circle
 		return 0
 	}
 	for _, k := range p.info.ForeignKeys {
-		for _, g := range w.groups {
-			if g.p.info.Name == k.Table && g.p.info.oid != p.info.oid {
-				deepest = max(deepest, 1+w.depth(g.p, below+1))
-			}
+		if parent := tables[k.Table]; parent != nil && parent.info.oid != p.info.oid {
+			deepest = max(deepest, 1+depth(tables, parent, below+1))
 		}
 	}
 	return deepest
 }
 
-// flush makes the writes of a window in one round trip. Where a row is refused, it makes them one by one, in the order
+// flush makes the writes of groups in one round trip. Where a row is refused, it makes them one by one, in the order
 // given: that may be what they need, and otherwise tells which one it is.
-func (a *applier) flush(ctx context.Context, w *window) error {
+func (a *applier) flush(ctx context.Context, groups []*group) error {
+	if len(groups) == 0 {
+		return nil
+	}
 	statements := []statement{{sql: sqlSavepoint}}
 	var of []part
-	for _, g := range w.groups {
+	for _, g := range groups {
 		for start := 0; start < len(g.writes); start += groupRows {
 			n := min(start+groupRows, len(g.writes))
 			of = append(of, part{g, start, n})
@@ -195,7 +264,11 @@ func (a *applier) flush(ctx context.Context, w *window) error {
 		}
 	}
 	statements = append(statements, statement{sql: sqlRelease})
-	for i := w.from; i < w.to; i++ {
+	var places []int
+	for _, g := range groups {
+		places = append(places, g.at...)
+	}
+	for _, i := range places {
 		a.out[i] = store.Result{Outcome: store.Unchanged}
 	}
 	marks := make([]int, len(of))
@@ -218,7 +291,8 @@ func (a *applier) flush(ctx context.Context, w *window) error {
 	if undo := a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); undo != nil {
 		return fault(undo)
 	}
-	for i := w.from; i < w.to; i++ {
+	slices.Sort(places)
+	for _, i := range places {
 		if err := a.single(ctx, i); err != nil {
 			return err
 		}
