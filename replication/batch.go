@@ -31,7 +31,7 @@ type copyBatch struct {
 func (b *copyBatch) run(ctx context.Context, next *copyState) error {
 	b.reset()
 	l := b.leg
-	at := marker{mapName: b.copy.name, position: store.Position(b.copy.name)}
+	at := marker{mapName: b.copy.name, position: store.Position(b.copy.name), relaxed: l.oneWay()}
 	counts := next.Counts
 	return l.writer.do(ctx, at, func(tx store.Tx) (body, error) {
 		next.Counts = counts

@@ -8,8 +8,12 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
-// bulkBytes is how much of the source shares one pair of notes, about.
-const bulkBytes = 16 << 20
+// How much of the source shares one pair of notes, about. Where rows flow back too, the other stream holds them all until it
+// has met the end of their transaction.
+const (
+	bulkBytes       = 4 << 20
+	bulkBytesOneWay = 8 << 20
+)
 
 // bulk is the fast way of a leg whose target is empty and whose rows are the same on both sides: blocks of rows pass
 // from store to store without being decoded. The order is that of every copy (read, note, wait, leave out what has a
@@ -112,7 +116,11 @@ func (l *leg) bulkStep(ctx context.Context, c *Copy) (Outcome, error) {
 
 // readBlock reads the next rows and notes where both logs are then; nil at the end.
 func (l *leg) readBlock(ctx context.Context, c *Copy) (*bulkBlock, error) {
-	rows, err := l.bulk.export.Next(ctx, bulkBytes)
+	size := bulkBytes
+	if l.oneWay() {
+		size = bulkBytesOneWay
+	}
+	rows, err := l.bulk.export.Next(ctx, size)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", l.flow.source.Table, err)
 	}
@@ -124,6 +132,10 @@ func (l *leg) readBlock(ctx context.Context, c *Copy) (*bulkBlock, error) {
 	return out, l.noteIn(ctx, c, &out.stretch)
 }
 
+// oneWay reports whether nothing flows back. The stream that reads the target's log then need not see soon what the copy has
+// written there, so that need not be durable at once.
+func (l *leg) oneWay() bool { return !l.flow.def.Map.Flows(l.flow.from.Other()) }
+
 // writeBlock writes the rows that have no change in a queue.
 func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 	source, err := c.engine.Stores[l.flow.from].View(ctx)
@@ -132,7 +144,7 @@ func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 	}
 	defer func() { _ = source.Close() }()
 	next := *l.state
-	at := marker{mapName: c.name, position: store.Position(c.name)}
+	at := marker{mapName: c.name, position: store.Position(c.name), relaxed: l.oneWay()}
 	err = l.writer.do(ctx, at, func(tx store.Tx) (body, error) {
 		next = *l.state
 		rows, only, err := l.unqueued(ctx, c, bulkReaders{source: source, target: tx}, b.rows)

@@ -84,6 +84,7 @@ func (r *reader) mustApply() bool {
 		if m == nil || !m.attached() || len(r.pending) == 0 {
 			continue
 		}
+		_, _, _ = c.Images() // once, for all copies of it; what is wrong is found below
 		if it := (item{state: m, change: *c}); r.images(&it) && r.crosses(&it) {
 			return true
 		}
@@ -282,7 +283,11 @@ func (r *reader) images(it *item) bool {
 		}
 		m.layout, m.places = c.Columns, places
 	}
-	it.before, it.after = arrange(c.Before, m.places), arrange(c.After, m.places)
+	before, after, err := c.Images()
+	if err != nil {
+		return false
+	}
+	it.before, it.after = arrange(before, m.places), arrange(after, m.places)
 	return true
 }
 

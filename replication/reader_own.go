@@ -14,11 +14,18 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 		return
 	}
 	copied := strings.HasPrefix(b.writer, writerInitial) && !m.flow.overwrites()
-	if copied && !end.User && !m.def.Effects[r.from] {
+	if plain := !end.User && !m.def.Effects[r.from]; plain && copied {
 		r.check(c, m, b, end)
 		return
+	} else if plain && !m.flow.overwrites() {
+		return // the other side's word, on the side that it overwrites
 	}
 	it := item{kind: itemEcho, state: m, change: *c, position: c.Position, restart: b.restart, atMs: c.AtMs, writer: b.writer}
+	if _, _, err := it.change.Images(); err != nil {
+		it.kind = itemLost
+		r.out = append(r.out, it)
+		return
+	}
 	if !r.images(&it) {
 		return
 	}

@@ -97,6 +97,10 @@ type Marker struct {
 	// LockStream takes the row lock of the writer `stream` first, so that no transaction of the stream is in flight
 	// or can commit before this one ends. Modes are flipped under it.
 	LockStream bool
+
+	// Relaxed lets the commit return before it is durable: a crash of the server may undo it, with everything that was
+	// committed there since. Whoever commits after it without Relaxed has made it durable too.
+	Relaxed bool
 }
 
 // Reader reads users' tables and the ledger as one consistent state.
@@ -242,4 +246,19 @@ type Change struct {
 	Before   Row      // nil for Insert
 	After    Row      // nil for Delete
 	AtMs     int64    // Unix milliseconds of the commit by the database's clock, or nearly
+
+	// Load, of a row of users' tables that a transaction of ours wrote, reads Before and After, which are nil until then:
+	// few such rows are ever looked at. nil: they are there.
+	Load func() (before, after Row, err error)
+}
+
+// Images returns Before and After, loaded. An error is one that Next could have had.
+func (c *Change) Images() (before, after Row, err error) {
+	if c.Load != nil {
+		if c.Before, c.After, err = c.Load(); err != nil {
+			return nil, nil, err
+		}
+		c.Load = nil
+	}
+	return c.Before, c.After, nil
 }

@@ -160,10 +160,17 @@ func (l *Log) Next(_ context.Context, limit int) (store.Batch, error) {
 func (l *Log) batch(limit int) store.Batch {
 	var out store.Batch
 	whole, end, read := 0, l.read, l.read // changes and place of the last whole transaction; place read
+	own := false                          // between the two rows of a marker
 	for _, r := range l.db.log.after(l.read) {
 		if c, reported := r.change(); reported {
 			if len(out.Changes) >= limit {
 				break
+			}
+			if c.Ledger && c.Table == store.MarkerTable {
+				own = c.After[2].S == store.MarkerBegin
+			}
+			if own && !c.Ledger {
+				later(&c)
 			}
 			out.Changes = append(out.Changes, c)
 		}
@@ -177,6 +184,13 @@ func (l *Log) batch(limit int) store.Batch {
 	out.More = read != end
 	l.read = read
 	return out
+}
+
+// later leaves the images of a change until they are asked for.
+func later(c *store.Change) {
+	before, after := c.Before, c.After
+	c.Before, c.After = nil, nil
+	c.Load = func() (store.Row, store.Row, error) { return before, after, nil }
 }
 
 // change is the record as the log delivers it, if it does.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -18,7 +19,7 @@ const bulkForm = "postgres-copy-binary-1"
 const (
 	copyHeader  = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00" // signature, flags, length of the extension
 	copyTrailer = "\xff\xff"
-	exportAhead = 2 // blocks that are read before they are asked for
+	exportAhead = 8 // blocks that are read before they are asked for
 )
 
 // exportable reports whether the rows of a relation are the same bytes in another database: no type of users, whose
@@ -108,6 +109,9 @@ func (e *export) Next(ctx context.Context, size int) (store.Block, error) {
 				return nil, fmt.Errorf("copy rows: %w", e.err)
 			}
 			break
+		}
+		if out == nil {
+			next.data = slices.Grow(next.data, size)
 		}
 		out = out.and(next)
 	}
@@ -265,15 +269,12 @@ func (tx *Tx) Import(ctx context.Context, rel *store.Relation, b store.Block) er
 	if !ok {
 		return tx.fail(errors.New("block is of another form"))
 	}
-	info, err := describeOne(ctx, tx.c, rel.Table)
+	p, err := tx.s.plans.plan(ctx, tx.c, rel)
 	if err != nil {
 		return tx.fail(err)
 	}
-	if info == nil {
-		return tx.fail(missing(rel.Table, "there is no such table"))
-	}
 	source := io.MultiReader(bytes.NewReader([]byte(copyHeader)), bytes.NewReader(rows.data), bytes.NewReader([]byte(copyTrailer)))
-	sql := "COPY " + info.quoted() + " (" + quoteAll("", rel.Names()) + ") FROM STDIN (FORMAT binary)"
+	sql := "COPY " + p.table + " (" + quoteAll("", p.names) + ") FROM STDIN (FORMAT binary)"
 	if _, err := tx.c.conn.Conn().PgConn().CopyFrom(ctx, source, sql); err != nil {
 		return tx.fail(rowFault(rel.Table, err))
 	}

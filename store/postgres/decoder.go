@@ -30,6 +30,7 @@ type decoder struct {
 	tx  begin
 	n   uint32         // changes met in the transaction, ours or not
 	any bool           // one has been delivered
+	own bool           // what follows is between the two rows of a marker of ours
 	out []store.Change // of the last message
 }
 
@@ -67,7 +68,7 @@ func (d *decoder) message(data []byte) (met, error) {
 	m := newMessage(data)
 	switch m.byte() {
 	case 'B':
-		d.tx, d.n, d.any = m.begin(), 0, false
+		d.tx, d.n, d.any, d.own = m.begin(), 0, false, false
 		return metBegin, m.check()
 	case 'C':
 		return metEnd, nil
@@ -188,6 +189,12 @@ func (d *decoder) row(m *message, op store.Op) error {
 	}
 	c := store.Change{Position: p, Op: op, Table: t.table, Ledger: t.ledger != nil, Columns: t.shape.names, AtMs: d.tx.atMs}
 	err := t.err
+	if err == nil && d.own && t.l != nil && uint64(d.tx.lsn) >= t.l.body.Since {
+		d.any = true
+		c.Load = d.later(m.text, t, c)
+		d.out = append(d.out, c)
+		return m.check()
+	}
 	if err == nil {
 		err = d.images(m, t, &c)
 	}
@@ -199,9 +206,22 @@ func (d *decoder) row(m *message, op store.Op) error {
 	case t.ours:
 		return d.layout(c.After)
 	}
+	if t.ledger != nil && t.ledger.Name == store.MarkerTable {
+		d.own = c.After[2].S == store.MarkerBegin
+	}
 	d.any = true
 	d.out = append(d.out, c)
 	return nil
+}
+
+// later reads the images of a change when they are asked for.
+func (d *decoder) later(text string, t *decoded, c store.Change) func() (before, after store.Row, err error) {
+	return func() (before, after store.Row, err error) {
+		if err := d.images(newMessage([]byte(text)), t, &c); err != nil {
+			return nil, nil, d.faulty(t, err)
+		}
+		return c.Before, c.After, nil
+	}
 }
 
 // images reads the old row and the new one.

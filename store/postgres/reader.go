@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	bufferedChanges = 40_000
-	bufferedBytes   = 16 << 20
+	bufferedChanges = 20_000
+	bufferedBytes   = 8 << 20
 	replyEvery      = 2 * time.Second // so that a server whose log waits for us does not take us for dead
 )
 

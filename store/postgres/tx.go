@@ -35,6 +35,9 @@ func (s *Store) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
 func (tx *Tx) begin(ctx context.Context) error {
 	m := &tx.marker
 	statements := []statement{{sql: sqlBegin}}
+	if m.Relaxed {
+		statements = append(statements, statement{sql: sqlRelaxed})
+	}
 	if m.LockStream {
 		statements = append(statements, statement{sql: sqlLockStream})
 	}
@@ -56,6 +59,8 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return fault(err)
 	case tags[len(tags)-1].RowsAffected() != 1:
 		return store.ErrFenced
+	case last > 0 && last+1 < m.Seq:
+		return store.Because("the server has lost transactions in a crash", fmt.Errorf("transaction %d does not follow on %d", m.Seq, last))
 	case last > 0 && last+1 != m.Seq:
 		return fmt.Errorf("transaction %d does not follow on %d", m.Seq, last)
 	}

@@ -165,6 +165,8 @@ func (u *users) logged(t *testing.T, table string) []store.Change {
 		batch, err := log.Next(t.Context(), 1000)
 		require.NoError(t, err)
 		for _, c := range batch.Changes {
+			_, _, err := c.Images()
+			require.NoError(t, err)
 			if c.Table == "public."+table {
 				out = append(out, c)
 			}

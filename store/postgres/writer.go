@@ -9,6 +9,7 @@ import (
 
 const (
 	sqlDurably = `SET LOCAL synchronous_commit = on`
+	sqlRelaxed = `SET LOCAL synchronous_commit = off`
 	sqlRaise   = `INSERT INTO dualwrite.writer (name, epoch) VALUES ($1, 1)
 		ON CONFLICT (name) DO UPDATE SET epoch = writer.epoch + 1 RETURNING epoch`
 	sqlCursor = `SELECT seq, "position", body FROM dualwrite.marker WHERE writer = $1 AND what = '` + store.MarkerEnd + `'

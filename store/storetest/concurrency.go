@@ -18,6 +18,7 @@ func concurrencyTests() []testCase {
 
 func userWhileOurs(b *bundle) {
 	rel := b.followItems()
+	b.user(insert("items", item(1, "zero", num(0)))) // a row that is not there yet would keep nobody waiting
 	m := b.marker("stream")
 	tx := b.begin(m)
 	_, err := tx.Apply(b.ctx, []store.Write{upsert(rel, one)})

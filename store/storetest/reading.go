@@ -44,6 +44,11 @@ func (b *bundle) tryAll() ([]store.Change, error) {
 		if err != nil {
 			return nil, err
 		}
+		for i := range batch.Changes {
+			if _, _, err := batch.Changes[i].Images(); err != nil {
+				return nil, err
+			}
+		}
 		b.tail = append(b.tail, batch.Changes...)
 		if len(batch.Changes) == 0 {
 			if err := b.log.Wait(b.ctx); err != nil {
