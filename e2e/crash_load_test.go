@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dualwrite/dualwrite/e2e/harness"
@@ -85,6 +86,8 @@ type user struct {
 	table, key, name string
 	last             map[int]int // version of each of its own keys; 0: it is not there
 	versions         int
+	conn             *pgconn.PgConn // of say
+	wrote            int            // which of its own keys the last statement was about; -1: one that both write
 }
 
 const (
@@ -95,10 +98,12 @@ const (
 // next is one statement: three of four are about keys that only this side writes.
 func (u *user) next() string {
 	u.versions++
+	u.wrote = -1
 	if u.chance.IntN(4) == 0 {
 		return u.contested()
 	}
 	k := u.chance.IntN(ownKeys)
+	u.wrote = k
 	before := u.last[k]
 	u.last[k] = u.versions
 	switch {

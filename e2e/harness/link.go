@@ -22,6 +22,7 @@ type Setup struct {
 	Maps        string    // the YAML below `maps:`, not indented
 	Master      string    // default: dataverse
 	Server      *Temporal // default: the shared one
+	URLs        [2]string // of PostgreSQL databases of the test's own; default: new ones on the shared servers
 }
 
 // Link is a link of a test: two databases, a config, and the commands for it.
@@ -51,6 +52,11 @@ func New(t testing.TB, s Setup) *Link {
 		l.master = "dataverse"
 	}
 	l.Left, l.Right = databases(t, s.Pair, folder)
+	for i, d := range []*Database{l.Left, l.Right} {
+		if s.URLs[i] != "" {
+			d.url = s.URLs[i]
+		}
+	}
 	l.Left.Exec(s.Left)
 	l.Right.Exec(s.Right)
 	l.Configure(s.Maps)

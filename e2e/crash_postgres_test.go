@@ -1,0 +1,238 @@
+package e2e_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
+)
+
+// Servers stop at once, readers of their logs and sessions that write are ended, the worker is killed, at moments that a
+// seed chooses, while applications write on both sides. Afterwards both sides are equal, each write to a key that one
+// side alone writes was made exactly once on the other, and no slot was ever confirmed beyond what the other side had.
+func TestCrashPostgresUnderLoad(t *testing.T) {
+	t.Parallel()
+	kills, seed := figure(t, variableKills, 10), uint64(figure(t, variableSeed, 1))
+	t.Logf("%s=%d %s=%d", variableKills, kills, variableSeed, seed)
+	c := &serverCrashes{t: t, chance: rand.New(rand.NewPCG(seed, 4)), fired: make(map[string]int)}
+	var urls [2]string
+	for i := range c.clusters {
+		cluster, err := postgrestest.Start(postgrestest.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, cluster.Remove()) })
+		c.clusters[i], urls[i] = cluster, cluster.URL("postgres")
+	}
+	c.link = harness.New(t, harness.Setup{Pair: harness.Postgres, URLs: urls, Maps: customers,
+		Left: leftCustomers + auditLeft + leftRange(1, 3000, "old"), Right: rightCustomers + auditRight + rightRange(2001, 5000, "other")})
+	onFailure(t, c.link)
+	c.worker = c.link.Work()
+	c.link.Do("run", "customers", "--no-wait")
+	clients, stop := resilient(t, urls, seed)
+	sampled := c.sample(urls)
+	for i := range kills {
+		written := clients.Load() + int64(1+c.chance.IntN(300))
+		c.link.Until("more statements", func() bool { return clients.Load() >= written })
+		c.kill()
+		if c.chance.IntN(2) == 0 {
+			carried(c.link, fmt.Sprint(i))
+		}
+	}
+	stop()
+	c.link.Await("customers", harness.Running)
+	once(t, c.link, "F", "D")
+	require.Positive(t, sampled(), "samples of what was confirmed")
+	t.Logf("%d statements; %v", clients.Load(), c.fired)
+}
+
+// serverCrashes ends what a link between two servers needs.
+type serverCrashes struct {
+	t        *testing.T
+	link     *harness.Link
+	clusters [2]*postgrestest.Cluster
+	worker   *harness.Process
+	chance   *rand.Rand
+	fired    map[string]int
+}
+
+func (c *serverCrashes) kill() {
+	c.t.Helper()
+	side := c.chance.IntN(2)
+	end := func(condition string) {
+		run(c.t, c.clusters[side].URL("postgres"), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "+condition)
+	}
+	switch kind := c.chance.IntN(4); kind {
+	case 0:
+		c.fired["workers"]++
+		c.worker.Kill()
+		c.worker = c.link.Work()
+	case 1:
+		c.fired["servers"]++
+		require.NoError(c.t, c.clusters[side].Stop(postgrestest.Immediate))
+		require.NoError(c.t, c.clusters[side].Run())
+	case 2:
+		c.fired["readers"]++
+		end("backend_type = 'walsender'")
+	case 3:
+		c.fired["sessions"]++
+		end("application_name = 'dualwrite' AND backend_type = 'client backend'")
+	}
+	require.True(c.t, c.worker.Alive(), "the worker outlives servers")
+}
+
+// run carries out SQL on a connection of its own, and returns its one value.
+func run(t *testing.T, url, sql string) string {
+	t.Helper()
+	conn, err := pgconn.Connect(t.Context(), url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(context.Background()) }()
+	all, err := conn.Exec(t.Context(), sql).ReadAll()
+	require.NoError(t, err)
+	return string(all[0].Rows[0][0])
+}
+
+// sample looks, again and again, how far each log has been confirmed, and then how far the other side has come, durably:
+// the latter must not be less. What it returns ends the looking and tells how often it could look.
+func (c *serverCrashes) sample(urls [2]string) func() int {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	var n atomic.Int64
+	for i, url := range urls {
+		all.Go(func() {
+			tick := time.NewTicker(20 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+				confirmed, err := ask(url, "SELECT (s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' "+
+					"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name")
+				if err != nil || confirmed == "" {
+					continue // the server is down, or nothing has begun
+				}
+				reached, err := ask(urls[1-i], `SELECT "position" FROM dualwrite.marker WHERE writer = 'stream' ORDER BY seq DESC LIMIT 1`)
+				if err != nil || len(reached) < 16 {
+					continue
+				}
+				first, second, _ := strings.Cut(confirmed, " ")
+				flushed, _ := strconv.ParseUint(first, 10, 64)
+				allowed, _ := strconv.ParseUint(second, 10, 64)
+				cursor, _ := strconv.ParseUint(reached[:16], 16, 64)
+				if n.Add(1); flushed > cursor+1 && flushed > allowed {
+					c.t.Errorf("the log of side %d is confirmed up to %X; the other side has come to %s", i, flushed, reached)
+				}
+			}
+		})
+	}
+	return func() int {
+		close(done)
+		all.Wait()
+		return int(n.Load())
+	}
+}
+
+func ask(url, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, url)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	all, err := conn.Exec(ctx, sql).ReadAll()
+	if err != nil || len(all[0].Rows) == 0 {
+		return "", err
+	}
+	return string(all[0].Rows[0][0]), nil
+}
+
+// resilient starts an application on each side that goes on when its server has been away: it looks whether its last
+// statement has been carried out, and repeats it where it has not.
+func resilient(t *testing.T, urls [2]string, seed uint64) (written *atomic.Int64, stop func()) {
+	t.Helper()
+	written = new(atomic.Int64)
+	users := []*user{
+		{chance: rand.New(rand.NewPCG(seed, 1)), own: "F", table: "custtable", key: "account", name: "name", last: map[int]int{}},
+		{chance: rand.New(rand.NewPCG(seed, 2)), own: "D", table: "account", key: "accountnumber", name: "fullname", last: map[int]int{}},
+	}
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for i, u := range users {
+		all.Go(func() {
+			tick := time.NewTicker(writeEvery)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+				if err := u.say(urls[i]); err != nil {
+					t.Error(err)
+					return
+				}
+				written.Add(1)
+			}
+		})
+	}
+	return written, func() {
+		close(done)
+		all.Wait()
+	}
+}
+
+// say carries out one statement, whatever becomes of the server meanwhile.
+func (u *user) say(url string) error {
+	statement := u.next()
+	for deadline := time.Now().Add(harness.Patience); time.Now().Before(deadline); {
+		_, err := u.exec(url, statement)
+		if err == nil || u.wrote < 0 {
+			return nil // what becomes of keys that both write, nobody can tell
+		}
+		for time.Now().Before(deadline) {
+			now, err := u.exec(url, fmt.Sprintf("SELECT %s FROM %s WHERE %s = '%s-%03d'", u.name, u.table, u.key, u.own, u.wrote))
+			if err != nil {
+				time.Sleep(20 * time.Millisecond)
+				continue
+			}
+			if want := u.last[u.wrote]; now == strconv.Itoa(want) || want == 0 && now == "" {
+				return nil
+			}
+			break
+		}
+	}
+	return fmt.Errorf("%s cannot be carried out", statement)
+}
+
+func (u *user) exec(url, sql string) (string, error) {
+	if u.conn == nil || u.conn.IsClosed() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		conn, err := pgconn.Connect(ctx, url)
+		if err != nil {
+			return "", err
+		}
+		u.conn = conn
+	}
+	all, err := u.conn.Exec(context.Background(), sql).ReadAll()
+	if err != nil {
+		_ = u.conn.Close(context.Background())
+		return "", err
+	}
+	if len(all) > 0 && len(all[0].Rows) > 0 {
+		return string(all[0].Rows[0][0]), nil
+	}
+	return "", nil
+}
