@@ -29,8 +29,8 @@ bin/temporal: | go-present
 	@mv $@.new $@
 
 .PHONY: demo
-demo: build ## tell the whole story on two SQLite files; nothing is left running
-	@bin/dualwrite demo
+demo: build ## tell the whole story on two SQLite files, or on PostgreSQL: LEFT=postgres://… RIGHT=postgres://…
+	@bin/dualwrite demo $(if $(LEFT),--left '$(LEFT)') $(if $(RIGHT),--right '$(RIGHT)')
 
 .PHONY: test
 test: build sqlite3-present postgres-present bin/testcount ## run every test; the last line is the count

@@ -23,16 +23,20 @@ const demoGrace = 3 * time.Second
 
 func (p *program) demoCommand() *cobra.Command {
 	keep := false
+	var urls [2]string
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Tells what dualwrite does, step by step, on two SQLite files in a temporary folder",
+		Short: "Tells what dualwrite does, step by step, on two SQLite files in a temporary folder, or on PostgreSQL",
 		Args:  nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := demoURLs(urls); err != nil {
+				return err
+			}
 			folder, err := os.MkdirTemp("", "dualwrite-demo-")
 			if err != nil {
 				return fmt.Errorf("make a temporary folder: %w", err)
 			}
-			err = p.demo(cmd.Context(), folder)
+			err = p.demo(cmd.Context(), folder, urls)
 			if keep {
 				fmt.Fprintln(p.err, "kept: "+folder)
 				return err
@@ -41,13 +45,28 @@ func (p *program) demoCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&keep, "keep", false, "keep the temporary folder with the databases and logs")
+	c.Flags().StringVar(&urls[0], "left", "", "URL of a PostgreSQL server for the first side, where the demo makes a database of its own and removes it")
+	c.Flags().StringVar(&urls[1], "right", "", "likewise for the second side; it may be the same server")
 	return c
 }
 
+// demoURLs refuses what the demo cannot be told on.
+func demoURLs(urls [2]string) error {
+	for i, flag := range []string{"--left", "--right"} {
+		switch scheme, _, _ := strings.Cut(urls[i], ":"); {
+		case urls[i] == "" && urls[1-i] != "":
+			return usage("as in --left postgres://user@host/postgres --right postgres://user@host/postgres", "demo takes both --left and --right, or neither: %s is missing", flag)
+		case urls[i] != "" && scheme != "postgres" && scheme != "postgresql":
+			return usage("without --left and --right it is told on two SQLite files", "%s of demo takes the URL of a PostgreSQL server", flag)
+		}
+	}
+	return nil
+}
+
 // demo tells the story in a folder. It leaves nothing running.
-func (p *program) demo(ctx context.Context, folder string) error {
+func (p *program) demo(ctx context.Context, folder string, urls [2]string) error {
 	began := time.Now()
-	story, err := demo.Prepare(ctx, folder)
+	story, err := demo.Prepare(ctx, folder, urls)
 	if err != nil {
 		return err
 	}

@@ -147,5 +147,6 @@ func environment(address string) []string {
 			kept = append(kept, v)
 		}
 	}
+	kept = append(kept, "PATH="+filepath.Dir(os.Getenv(variableCLI))+":"+os.Getenv("PATH")) // for commands that start Temporal
 	return append(kept, "TEMPORAL_ADDRESS="+address, "TEMPORAL_DISABLE_CONFIG_FILE=true")
 }

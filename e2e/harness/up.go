@@ -2,8 +2,6 @@ package harness
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -12,7 +10,6 @@ import (
 func (l *Link) Up(flags ...string) *Process {
 	l.t.Helper()
 	command := l.command(context.Background(), append([]string{"up"}, flags...)...)
-	command.Env = append(command.Env, "PATH="+filepath.Dir(os.Getenv(variableCLI))+":"+os.Getenv("PATH"))
 	p := begin(l.t, l.Folder, "up", command)
 	p.AwaitLine("ready")
 	l.address = strings.TrimSpace(strings.TrimPrefix(p.AwaitLine("Temporal:"), "Temporal:"))

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -17,7 +18,10 @@ import (
 // application is one of the two programs that work on the databases, and know nothing of dualwrite.
 type application struct {
 	name string // of its side
+	file string // what people call its database
+	tool string // with what people write to it
 	db   *sql.DB
+	drop func() error // removes the database; nil: its folder does
 }
 
 // newApplication makes an application with its database and its first rows.
@@ -39,7 +43,16 @@ func newApplication(ctx context.Context, folder, name string) (*application, err
 		_ = db.Close()
 		return nil, fmt.Errorf("load %s: %w", name, err)
 	}
-	return &application{name: name, db: db}, nil
+	return &application{name: name, file: name + ".db", tool: "sqlite3 " + name + ".db", db: db}, nil
+}
+
+// close ends the application.
+func (a *application) close() error {
+	err := a.db.Close()
+	if a.drop != nil {
+		err = errors.Join(err, a.drop())
+	}
+	return err
 }
 
 // load carries out a script in one transaction.

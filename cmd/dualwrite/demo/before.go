@@ -13,7 +13,7 @@ const (
 
 func (t *teller) twoDatabases() {
 	t.chapter("Two applications, two databases")
-	t.say("finops.db belongs to a finance system, dataverse.db to a CRM. Both have customers, and name them differently.")
+	t.say(t.left.file + " belongs to a finance system, " + t.right.file + " to a CRM. Both have customers, and name them differently.")
 	t.holds(t.number(t.left, leftCount) == firstRows && t.number(t.right, rightCount) == firstRows,
 		"each side has 8,000 customers: 2,500 only finops has, 2,500 only dataverse has, 5,500 are on both sides")
 	different := differences(t.rows(t.left, leftCustomers), t.rows(t.right, rightCustomers))
@@ -45,7 +45,7 @@ func (t *teller) before() {
 	}
 	t.write(t.left, "UPDATE CustomersV3 SET Email = 'new@example.com' WHERE CustomerAccount = 'C-03000'")
 	t.holds(t.text(t.right, rightOf("emailaddress1", "C-03000")) == "c03000@example.com", "nothing flows: a change on finops does not reach dataverse")
-	t.holds(t.number(t.left, ourTriggers) == 0 && t.number(t.right, ourTriggers) == 0, "neither database has a trigger of ours")
+	t.holds(t.number(t.left, t.left.triggers()) == 0 && t.number(t.right, t.right.triggers()) == 0, "neither database has a trigger of ours")
 }
 
 func (t *teller) relatedMaps() {

@@ -29,20 +29,27 @@ type Story struct {
 	left, right *application
 }
 
-// Prepare makes the two databases and their config in a folder.
-func Prepare(ctx context.Context, folder string) (*Story, error) {
+// Prepare makes the two databases and their config in a folder; or, where URLs are given, the databases on PostgreSQL
+// servers, each beside the one that its URL names.
+func Prepare(ctx context.Context, folder string, urls [2]string) (*Story, error) {
 	s := &Story{folder: folder}
 	config, err := fs.ReadFile(customers.Files(), configFile)
 	if err != nil {
 		return nil, fmt.Errorf("read example: %w", err)
 	}
-	if err := os.WriteFile(s.Config(), config, 0o600); err != nil {
-		return nil, fmt.Errorf("write config: %w", err)
-	}
-	for name, side := range map[string]**application{"finops": &s.left, "dataverse": &s.right} {
-		if *side, err = newApplication(ctx, folder, name); err != nil {
+	for i, side := range []**application{&s.left, &s.right} {
+		name := []string{"finops", "dataverse"}[i]
+		if urls[i] == "" {
+			*side, err = newApplication(ctx, folder, name)
+		} else {
+			*side, config, err = newPostgres(ctx, urls[i], name, config)
+		}
+		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
+	}
+	if err := os.WriteFile(s.Config(), config, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("write config: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -57,7 +64,7 @@ func (s *Story) Close() error {
 	var errs []error
 	for _, a := range []*application{s.left, s.right} {
 		if a != nil {
-			errs = append(errs, a.db.Close())
+			errs = append(errs, a.close())
 		}
 	}
 	return errors.Join(errs...)

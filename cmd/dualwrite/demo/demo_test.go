@@ -13,7 +13,7 @@ import (
 // setup prepares a story and a teller of it whose commands all end as given.
 func setup(t *testing.T, r Result) (*teller, *bytes.Buffer) {
 	t.Helper()
-	s, err := Prepare(t.Context(), t.TempDir())
+	s, err := Prepare(t.Context(), t.TempDir(), [2]string{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
 	file, err := config.Load(s.Config())

@@ -12,8 +12,15 @@ const (
 	rightCurrencies = `SELECT isocurrencycode, currencyname FROM transactioncurrency ORDER BY isocurrencycode`
 	leftCount       = `SELECT count(*) FROM CustomersV3`
 	rightCount      = `SELECT count(*) FROM contact`
-	ourTriggers     = `SELECT count(*) FROM sqlite_master WHERE type = 'trigger'`
 )
+
+// triggers counts those on the tables of an application, which has none of its own.
+func (a *application) triggers() string {
+	if a.drop != nil {
+		return `SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal`
+	}
+	return `SELECT count(*) FROM sqlite_master WHERE type = 'trigger'`
+}
 
 // leftOf and rightOf read one column of one customer.
 func leftOf(column, account string) string {

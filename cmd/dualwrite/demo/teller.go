@@ -117,7 +117,7 @@ func (t *teller) write(a *application, statements ...string) {
 		return
 	}
 	for _, s := range statements {
-		fmt.Fprintf(t.out, "   $ sqlite3 %s.db \"%s\"\n", a.name, s)
+		fmt.Fprintf(t.out, "   $ %s \"%s\"\n", a.tool, s)
 	}
 	if err := a.write(t.ctx, statements...); err != nil {
 		t.fail("%w", err)
