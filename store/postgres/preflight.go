@@ -314,7 +314,7 @@ func (p *preflight) owner(c *session, t owned) error {
 	}
 	if len(lines) > 0 {
 		p.add(store.RemarkOwner, t.rel.Table, strings.Join(slices.Compact(lines), "\n"),
-			"role %s does not own it: its owner %s (who must own the publication too) or a superuser has to run the statements below", p.role, t.owner)
+			"role %s does not own it: its owner %s (who must own the publication too) or a superuser has to prepare it", p.role, t.owner)
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ const (
 			s.wal_status, coalesce(s.restart_lsn::text, '0/0')
 		FROM pg_catalog.pg_replication_slots s WHERE s.slot_name = $1`
 	sqlSystem = `SELECT system_identifier::text, (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()),
-			pg_catalog.pg_current_wal_lsn()::text FROM pg_catalog.pg_control_system()`
+			CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' ELSE pg_catalog.pg_current_wal_lsn()::text END FROM pg_catalog.pg_control_system()`
 	sqlOurSlot = `SELECT name, since, system, timeline, confirmed, idle FROM ` + slotTable + ` WHERE id = 1`
 	sqlSetSlot = `INSERT INTO ` + slotTable + ` (id, name, since, system, timeline, confirmed, idle) VALUES (1, $1, $2, $3, $4::bigint, '', '')
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, since = excluded.since, system = excluded.system, timeline = excluded.timeline,
@@ -112,6 +112,9 @@ func (s *Store) system(ctx context.Context) (system, error) {
 		return c.query(ctx, sqlSystem, nil, func(values [][]byte) (err error) {
 			row := texts(values)
 			out.id, out.timeline = row[0], row[1]
+			if row[2] == "" {
+				return store.Because("the server is recovering, or a standby", errors.New("server is in recovery"))
+			}
 			out.end, err = pglogrepl.ParseLSN(row[2])
 			return err
 		})
