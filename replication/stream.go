@@ -18,6 +18,7 @@ const (
 	confirmMs    = 2000       // or, when idle, milliseconds
 	persistEvery = 10_000     // changes read without a transaction of ours, after which the cursor is written all the same
 	persistMs    = 5 * 60_000 // or milliseconds, when users' changes were among them
+	persistBytes = 16 << 20   // or bytes of log that the database keeps meanwhile
 )
 
 // Stream carries committed changes from one side to the other: the only reader of its log, one writer of the target.
@@ -195,7 +196,8 @@ func (s *Stream) Close() error {
 // idle does what can wait until there is nothing to move.
 func (s *Stream) idle(ctx context.Context) error {
 	now := s.engine.nowMs()
-	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) {
+	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) ||
+		(s.unpersisted > 0 && s.log.Held() >= persistBytes) {
 		if err := s.persist(ctx); err != nil {
 			return err
 		}

@@ -211,6 +211,9 @@ type Log interface {
 	Wait(ctx context.Context) error
 	// Confirm says that changes up to the position are never needed again. It is durable and never goes back.
 	Confirm(ctx context.Context, upTo Position) error
+	// Held is how many bytes of its log the database keeps until more of it is confirmed, about; 0 where that costs nothing.
+	// PostgreSQL: up to where the server has sent everything. SQLite: 0, since only what was captured is kept.
+	Held() int64
 	// Since is where the log began: before it nothing was captured, and transactions of ours that committed before it
 	// are not in the log. It is beyond the cursor only when the log was let go of since, with the last captured table.
 	// SQLite: "". PostgreSQL: where the slot was made.

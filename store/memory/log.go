@@ -245,6 +245,13 @@ func (l *Log) Confirm(_ context.Context, upTo store.Position) error {
 	return nil
 }
 
+// Held counts each record that is kept as a megabyte.
+func (l *Log) Held() int64 {
+	l.db.mu.Lock()
+	defer l.db.mu.Unlock()
+	return int64(len(l.db.log.after(l.db.log.purged))) << 20
+}
+
 // Since is the beginning: the log is never let go of.
 func (l *Log) Since() store.Position { return "" }
 

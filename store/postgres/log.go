@@ -169,6 +169,16 @@ func (l *Log) checkTables(ctx context.Context, tables []*layout) error {
 	})
 }
 
+// Held is how much log the slot keeps.
+func (l *Log) Held() int64 {
+	r := l.r.Load()
+	if r == nil {
+		return 0
+	}
+	end, _ := r.quiet()
+	return max(0, int64(end)-int64(l.flushed))
+}
+
 // Since is where the log began: nothing was captured before.
 func (l *Log) Since() store.Position { return at(l.since).position() }
 

@@ -157,6 +157,9 @@ func (l *Log) usable() error {
 	return nil
 }
 
+// Held is nothing: see store.Log.
+func (l *Log) Held() int64 { return 0 }
+
 // Since is the beginning: the outbox is never let go of.
 func (l *Log) Since() store.Position { return "" }
 
