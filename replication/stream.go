@@ -196,16 +196,28 @@ func (s *Stream) Close() error {
 // idle does what can wait until there is nothing to move.
 func (s *Stream) idle(ctx context.Context) error {
 	now := s.engine.nowMs()
-	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) ||
-		(s.unpersisted > 0 && s.log.Held() >= persistBytes) {
+	holding := s.holding(now)
+	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) || holding {
 		if err := s.persist(ctx); err != nil {
 			return err
 		}
 	}
-	if s.unconfirmed > 0 && now-s.confirmedMs >= confirmMs {
+	if holding || s.unconfirmed > 0 && now-s.confirmedMs >= confirmMs {
 		return s.confirm(ctx)
 	}
 	return nil
+}
+
+// holding reports whether the database keeps much log only because the cursor has not been written for a while. What the
+// echo book keeps, a written cursor would not free; and two streams must not answer each other's cursors for ever.
+func (s *Stream) holding(nowMs int64) bool {
+	if s.unpersisted == 0 || nowMs-s.persistedMs < confirmMs || s.reached <= s.writer.cursor.Position {
+		return false
+	}
+	if limit, ok := s.reader.echoes.limit(); ok && limit <= s.writer.cursor.Position {
+		return false
+	}
+	return s.log.Held() >= persistBytes
 }
 
 // persist writes the cursor without any change, so that a long stretch of echoes need not be read again.
