@@ -86,7 +86,8 @@ func (m *measurement) report(b *testing.B) {
 }
 
 func (s sample) String() string {
-	return fmt.Sprintf("%.2f s; CPU servers %.1f + %.1f s, worker %.1f s, %.0f MB; log %d + %d MB", s.Seconds, s.ServerCPU[0], s.ServerCPU[1],
+	took := time.Duration(s.Seconds * float64(time.Second)).Round(10 * time.Microsecond)
+	return fmt.Sprintf("%s; CPU servers %.1f + %.1f s, worker %.1f s, %.0f MB; log %d + %d MB", took, s.ServerCPU[0], s.ServerCPU[1],
 		s.WorkerCPU, s.WorkerMB, s.WAL[0]>>20, s.WAL[1]>>20)
 }
 

@@ -20,7 +20,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position)
 		s.skippedUser = s.skippedUser || len(unit) > 0
 		return nil
 	}
-	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached)}}
+	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached), relaxed: s.target.Limits().Relaxed}}
 	err = f.run(ctx)
 	if isRowFault(err) {
 		f.careful = true
@@ -30,6 +30,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position)
 		return err
 	}
 	s.committed()
+	s.relaxed = f.at.relaxed
 	for _, e := range sent {
 		if !f.queued[e.mapName] {
 			s.reader.echoes.sent(e)

@@ -14,7 +14,7 @@ import (
 // Limits of a stream.
 const (
 	readLimit    = 10_000     // changes asked of the log at once: a store without transaction ids cuts longer ones there
-	confirmEvery = 5000       // changes read between two confirmations
+	confirmEvery = 20_000     // changes read between two confirmations
 	confirmMs    = 2000       // or, when idle, milliseconds
 	persistEvery = 10_000     // changes read without a transaction of ours, after which the cursor is written all the same
 	persistMs    = 5 * 60_000 // or milliseconds, when users' changes were among them
@@ -37,6 +37,7 @@ type Stream struct {
 	unconfirmed int   // changes read since
 	unpersisted int   // changes read since the cursor was last written
 	skippedUser bool  // users' changes were among them
+	relaxed     bool  // what was committed since the cursor was last written by itself may not be durable yet
 	confirmedMs int64 // when
 	persistedMs int64
 	loops       loopGuard
@@ -230,6 +231,7 @@ func (s *Stream) persist(ctx context.Context) error {
 		return err
 	}
 	s.committed()
+	s.relaxed = false
 	return nil
 }
 
@@ -237,7 +239,7 @@ func (s *Stream) persist(ctx context.Context) error {
 func (s *Stream) confirm(ctx context.Context) error {
 	now := s.engine.nowMs()
 	s.unconfirmed, s.confirmedMs = 0, now
-	if s.prune(now) {
+	if s.prune(now) || s.relaxed {
 		if err := s.persist(ctx); err != nil {
 			return err
 		}

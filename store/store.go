@@ -65,6 +65,7 @@ type Store interface {
 type Limits struct {
 	CopyRows     int  // rows of an initial write or a replay in one transaction, at most; locks stay short
 	SkipTriggers bool // Relation.SkipTriggers is heeded
+	Relaxed      bool // Marker.Relaxed is heeded
 
 	// Digest is the form of the sums that View.Digest makes; "": it makes none.
 	Digest string
