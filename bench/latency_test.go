@@ -70,7 +70,6 @@ func delays(b *testing.B, left, right string) []float64 {
 	script := writeScript(b, `INSERT INTO account VALUES (nextval('made'), :client_id, 'name of one', now());`)
 	shell(b, fmt.Sprintf("%s -n -M prepared -f %s -c 2 -j 1 -R %d -T %d '%s' 2>&1", program(b, "pgbench"), script, latencyRate, latencySeconds, left))
 	becomes(b, right, "SELECT count(*) FROM account", query(b, left, "SELECT count(*) FROM account"))
-	time.Sleep(10 * time.Millisecond) // the watcher asks once more
 	cancel()
 	found := <-seen
 	var out []float64
@@ -112,7 +111,7 @@ func watchRows(ctx context.Context, b *testing.B, url string) map[int64]time.Tim
 	defer func() { _ = conn.Close(context.Background()) }()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	for most := int64(0); ; {
+	for most, last := int64(0), false; ; {
 		// Rows may become visible in another order than that of their numbers, by a little.
 		all, err := conn.Exec(context.Background(), fmt.Sprintf("SELECT id FROM account WHERE id > %d", most-20)).ReadAll()
 		if err != nil {
@@ -127,9 +126,12 @@ func watchRows(ctx context.Context, b *testing.B, url string) map[int64]time.Tim
 			}
 			most = max(most, id)
 		}
+		if last {
+			return seen
+		}
 		select {
 		case <-ctx.Done():
-			return seen
+			last = true // everything is there: ask once more
 		case <-tick.C:
 		}
 	}

@@ -196,6 +196,8 @@ func resilient(t *testing.T, urls [2]string, seed uint64) (written *atomic.Int64
 // say carries out one statement, whatever becomes of the server meanwhile.
 func (u *user) say(url string) error {
 	statement := u.next()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
 	for deadline := time.Now().Add(harness.Patience); time.Now().Before(deadline); {
 		_, err := u.exec(url, statement)
 		if err == nil || u.wrote < 0 {
@@ -204,7 +206,7 @@ func (u *user) say(url string) error {
 		for time.Now().Before(deadline) {
 			now, err := u.exec(url, fmt.Sprintf("SELECT %s FROM %s WHERE %s = '%s-%03d'", u.name, u.table, u.key, u.own, u.wrote))
 			if err != nil {
-				time.Sleep(20 * time.Millisecond)
+				<-again.C
 				continue
 			}
 			if want := u.last[u.wrote]; now == strconv.Itoa(want) || want == 0 && now == "" {

@@ -1,0 +1,193 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// flush makes the writes of groups in one round trip. Where a row is refused, it makes them one by one, in the order
+// given: that may be what they need, and otherwise tells which one it is.
+func (a *applier) flush(ctx context.Context, groups []*group) error {
+	if len(groups) == 0 {
+		return nil
+	}
+	statements := []statement{{sql: sqlSavepoint}}
+	var of []part
+	for _, g := range groups {
+		for start := 0; start < len(g.writes); start += groupRows {
+			n := min(start+groupRows, len(g.writes))
+			of = append(of, part{g, start, n})
+			statements = append(statements, g.statement(g.writes[start:n]))
+		}
+	}
+	statements = append(statements, statement{sql: sqlRelease})
+	var places []int
+	for _, g := range groups {
+		places = append(places, g.at...)
+	}
+	for _, i := range places {
+		a.out[i] = store.Result{Outcome: store.Unchanged}
+	}
+	marks := make([]int, len(of))
+	_, err := a.tx.c.run(ctx, func(i int, values [][]byte) error {
+		if i == 0 || i > len(of) {
+			return nil
+		}
+		return a.mark(of[i-1], &marks[i-1], values)
+	}, statements...)
+	if err == nil {
+		return a.look(ctx, of)
+	}
+	e := pgError(err)
+	if e == nil || errors.Is(fault(err), store.ErrTransient) {
+		return fault(err)
+	}
+	if state(err) == stateLockTimeout {
+		return fault(err)
+	}
+	if undo := a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); undo != nil {
+		return fault(undo)
+	}
+	slices.Sort(places)
+	for _, i := range places {
+		if err := a.single(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// part is what one statement makes of a group.
+type part struct {
+	g        *group
+	from, to int
+}
+
+// mark notes which write a returned row is of: by its number, or, since rows are inserted and returned in order, by its
+// key.
+func (a *applier) mark(p part, next *int, values [][]byte) error {
+	switch p.g.kind {
+	case kindUpsert, kindAdd:
+		for n := p.from + *next; n < p.to; n++ {
+			if p.g.isKey(p.g.writes[n].After, values) {
+				a.out[p.g.at[n]].Outcome = store.Applied
+				*next = n - p.from + 1
+				return nil
+			}
+		}
+		return nil
+	default:
+		ord, err := strconv.Atoi(string(values[0]))
+		if err != nil || ord < 1 || p.from+ord > p.to {
+			return fmt.Errorf("read number of a row")
+		}
+		a.out[p.g.at[p.from+ord-1]].Outcome = store.Applied
+	}
+	return nil
+}
+
+func (g *group) isKey(row store.Row, values [][]byte) bool {
+	for i := range g.p.key {
+		if row[i].S == string(values[i]) {
+			continue
+		}
+		v, err := g.p.types[i].read(string(values[i]))
+		if err != nil || v != g.p.types[i].stored(row[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// look finds out what is there instead where a guard was not met. What meets it after all is written.
+func (a *applier) look(ctx context.Context, parts []part) error {
+	for _, p := range parts {
+		if p.g.kind == kindRemove || p.g.kind == kindUpsert {
+			continue
+		}
+		var missed []int
+		for n := p.from; n < p.to; n++ {
+			if a.out[p.g.at[n]].Outcome != store.Applied {
+				missed = append(missed, n)
+			}
+		}
+		if len(missed) == 0 {
+			continue
+		}
+		if err := a.lookAt(ctx, p.g, missed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAt locks and reads the rows of writes of a group.
+func (a *applier) lookAt(ctx context.Context, g *group, missed []int) error {
+	params := make([]param, g.p.key)
+	for i := range params {
+		params[i] = arrayParam(len(missed), func(n int) store.Value { return g.writes[missed[n]].Key[i] })
+	}
+	found := make([]store.Row, len(missed))
+	err := a.tx.c.query(ctx, g.p.locked, params, func(values [][]byte) error {
+		at, err := strconv.Atoi(string(values[0]))
+		if err != nil {
+			return fmt.Errorf("read row: %w", err)
+		}
+		found[at-1], err = readRow(g.p.types, values[1:])
+		return err
+	})
+	if err != nil {
+		return tableFault(g.p.info.Name, err)
+	}
+	for n, m := range missed {
+		w := g.writes[m]
+		if !g.p.meets(found[n], w.Before) {
+			a.out[g.at[m]] = store.Result{Outcome: store.Refused, Current: found[n]}
+			continue
+		}
+		if err := a.single(ctx, g.at[m]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// statement makes some writes of a group.
+func (g *group) statement(writes []*store.Write) statement {
+	p := g.p
+	array := func(at func(w *store.Write) store.Value) param {
+		return arrayParam(len(writes), func(n int) store.Value { return at(writes[n]) })
+	}
+	if g.kind == kindUpsert {
+		return statement{p.upsert, p.insertParams(writes)}
+	}
+	if g.kind == kindAdd {
+		return statement{p.add, p.insertParams(writes)}
+	}
+	params := make([]param, 0, 2*len(p.names))
+	for i := range p.key {
+		params = append(params, array(func(w *store.Write) store.Value { return w.Key[i] }))
+	}
+	if g.kind == kindRemove {
+		return statement{p.remove, params}
+	}
+	for _, i := range p.compared {
+		params = append(params, array(func(w *store.Write) store.Value { return w.Before[i] }))
+	}
+	if g.kind == kindRemoveExpect {
+		return statement{p.removeX, params}
+	}
+	for i := p.key; i < len(p.names); i++ {
+		params = append(params, array(func(w *store.Write) store.Value { return w.After[i] }))
+	}
+	return statement{p.update, params}
+}
+
+// joined is names for people.
+func joined(names []string) string { return strings.Join(names, ", ") }
