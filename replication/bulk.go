@@ -92,7 +92,7 @@ func (l *leg) bulkStep(ctx context.Context, c *Copy) (Outcome, error) {
 	case b.first == nil:
 		l.endBulk()
 		l.state.Scanned = true
-		if c.at == 0 && len(c.legs) > 1 {
+		if l.coversTheOther(c) {
 			c.legs[1].state.Scanned = true // what its source has is this leg's, or in the queue
 		}
 		return Moved, l.commit(ctx, func(store.Tx) (body, error) { return body{}, nil })

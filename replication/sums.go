@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -62,17 +63,27 @@ func (l *leg) sumUp(ctx context.Context, c *Copy) (bool, error) {
 		return false, fmt.Errorf("pass over equal rows: %w", err)
 	}
 	*l.state = next
-	if s.all && next.Scanned && c.at == 0 && len(c.legs) > 1 {
+	if s.all && next.Scanned && l.coversTheOther(c) {
 		other := c.legs[1].state // the two tables are the same, to the last row
 		other.Scanned, other.Counts.Equal = true, next.Counts.Equal
 	}
 	return true, nil
 }
 
+// coversTheOther reports whether this leg is the first of two and has all columns of the second, so that rows that are equal
+// for it are for that one too.
+func (l *leg) coversTheOther(c *Copy) bool {
+	if c.at > 0 || len(c.legs) < 2 {
+		return false
+	}
+	return !slices.ContainsFunc(c.legs[1].flow.cols, func(i int) bool { return !slices.Contains(l.flow.cols, i) })
+}
+
 // summable reports whether sums of both sides can be compared.
 func (l *leg) summable(c *Copy) bool {
 	source, target := c.engine.Stores[l.flow.from].Limits().Digest, l.writer.store.Limits().Digest
-	return source != "" && source == target && l.flow.source.Filter == "" && l.flow.target.Filter == "" && l.flow.sameTypes()
+	// Of a two-way map the notes of every stretch matter beyond its rows: seed 921997 of the simulation differs without them.
+	return l.oneWay() && source != "" && source == target && l.flow.source.Filter == "" && l.flow.target.Filter == "" && l.flow.sameTypes()
 }
 
 // sum compares the next rows: their last key (nil: there are no others) and their number.
