@@ -172,17 +172,17 @@ func in(q store.Query, column string, values []store.Value) store.Query {
 	return q
 }
 
+func strs(texts []string) []store.Value {
+	out := make([]store.Value, len(texts))
+	for i, s := range texts {
+		out[i] = store.Str(s)
+	}
+	return out
+}
+
 // modes reads the mode rows of the maps named, or of all.
 func modes(ctx context.Context, r store.Reader, maps ...string) (map[string]mode, error) {
-	q := store.Query{Table: store.ModeTable}
-	if len(maps) > 0 {
-		values := make([]store.Value, len(maps))
-		for i, m := range maps {
-			values[i] = store.Str(m)
-		}
-		q = in(q, "map", values)
-	}
-	rows, err := r.Select(ctx, q)
+	rows, err := r.Select(ctx, modesOf(maps...))
 	if err != nil {
 		return nil, fmt.Errorf("read modes: %w", err)
 	}
@@ -192,6 +192,14 @@ func modes(ctx context.Context, r store.Reader, maps ...string) (map[string]mode
 		out[m.Map] = m
 	}
 	return out, nil
+}
+
+func modesOf(maps ...string) store.Query {
+	q := store.Query{Table: store.ModeTable}
+	if len(maps) > 0 {
+		q = in(q, "map", strs(maps))
+	}
+	return q
 }
 
 // definition reads a map's definition of one run.

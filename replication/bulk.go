@@ -91,11 +91,11 @@ func (l *leg) bulkStep(ctx context.Context, c *Copy) (Outcome, error) {
 		return Moved, err
 	case b.first == nil:
 		l.endBulk()
-		l.state.Scanned = true
+		l.window = &stretch{ended: true} // to be noted, even if there was no row: what follows reads the queues
 		if l.coversTheOther(c) {
 			c.legs[1].state.Scanned = true // what its source has is this leg's, or in the queue
 		}
-		return Moved, l.commit(ctx, func(store.Tx) (body, error) { return body{}, nil })
+		return Moved, nil
 	case b.second == nil && !b.ended:
 		var err error
 		b.second, err = l.readBlock(ctx, c)

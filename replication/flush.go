@@ -62,6 +62,7 @@ type flushing struct {
 	at      marker
 	careful bool
 
+	names  []string // of the maps concerned
 	modes  map[string]mode
 	live   []*change
 	queued map[string]bool // maps whose changes went to the queue
@@ -69,6 +70,9 @@ type flushing struct {
 }
 
 func (f *flushing) run(ctx context.Context) error {
+	if f.names = f.concerned(); len(f.changes) > 0 {
+		f.at.ahead = []store.Query{modesOf(f.names...), someToken, statsOf(f.names)}
+	}
 	tx, err := f.writer.begin(ctx, f.at)
 	if err != nil {
 		return err
@@ -91,8 +95,10 @@ func (f *flushing) run(ctx context.Context) error {
 // fill makes the transaction's effects.
 func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error) {
 	var err error
-	if f.modes, err = f.readModes(ctx, tx); err != nil {
-		return body{}, nil, err
+	if len(f.names) > 0 {
+		if f.modes, err = modes(ctx, tx, f.names...); err != nil {
+			return body{}, nil, err
+		}
 	}
 	if err := f.route(ctx, tx); err != nil {
 		return body{}, nil, err
@@ -119,7 +125,8 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	return body{Seen: f.stamps(), Keys: writtenKeys(f.live)}, a, nil
 }
 
-func (f *flushing) readModes(ctx context.Context, tx store.Tx) (map[string]mode, error) {
+// concerned are the maps of the unit.
+func (f *flushing) concerned() []string {
 	names := make(map[string]bool)
 	for _, c := range f.changes {
 		names[c.name] = true
@@ -129,10 +136,7 @@ func (f *flushing) readModes(ctx context.Context, tx store.Tx) (map[string]mode,
 			names[it.state.name] = true
 		}
 	}
-	if len(names) == 0 {
-		return nil, nil
-	}
-	return modes(ctx, tx, sortedKeys(names)...)
+	return sortedKeys(names)
 }
 
 // route sends each change where its map's mode on the target says: to the table, to the queue, or nowhere.
@@ -337,11 +341,7 @@ func writeStats(ctx context.Context, tx store.Tx, tallies map[string]*tally, now
 	if len(names) == 0 {
 		return nil
 	}
-	values := make([]store.Value, len(names))
-	for i, n := range names {
-		values[i] = store.Str(n)
-	}
-	found, err := tx.Select(ctx, in(store.Query{Table: store.StatTable}, "map", values))
+	found, err := tx.Select(ctx, statsOf(names))
 	if err != nil {
 		return fmt.Errorf("read counters: %w", err)
 	}
@@ -364,6 +364,10 @@ func writeStats(ctx context.Context, tx store.Tx, tallies map[string]*tally, now
 		return fmt.Errorf("write counters: %w", err)
 	}
 	return nil
+}
+
+func statsOf(names []string) store.Query {
+	return in(store.Query{Table: store.StatTable}, "map", strs(names))
 }
 
 // sortedKeys lists a map's keys in order, so that nothing depends on Go's order of maps.

@@ -200,10 +200,13 @@ func unique(list []string) []string {
 	return out
 }
 
+// someToken asks whether anything is blocked at all.
+var someToken = store.Query{Table: store.TokenTable, Limit: 1}
+
 // findBlocked asks the ledger which of the changes must wait behind what is held there.
 func (a *applier) findBlocked(ctx context.Context, changes []*change) (map[int]bool, error) {
 	blocked := make(map[int]bool)
-	n, err := a.tx.Select(ctx, store.Query{Table: store.TokenTable, Limit: 1})
+	n, err := a.tx.Select(ctx, someToken)
 	if err != nil {
 		return nil, fmt.Errorf("read held changes: %w", err)
 	}

@@ -30,6 +30,9 @@ func (s *story) commit(w *world, side tablemap.Side) {
 		return
 	}
 	db := w.dbs[side]
+	if w.tree {
+		s.tell("ours on %d: groups %v", side, db.Rows(namesOf(side).groups))
+	}
 	s.tell("ours on %d: %v, queue %d, held %d", side, w.rows(side), len(db.LedgerRows(store.QueueTable)), len(db.LedgerRows(store.HeldTable)))
 	for _, r := range db.LedgerRows(store.MarkerTable) {
 		id := fmt.Sprint(r[0].S, r[1].S, r[2].S)

@@ -41,6 +41,18 @@ func TestSimulation(t *testing.T) {
 	}
 }
 
+// TestSimulationKept runs seeds that have shown a defect of its own kind, each with what it was.
+func TestSimulationKept(t *testing.T) {
+	t.Parallel()
+	for seed, defect := range map[int]string{
+		921997: "sums of two rows with each other's values were equal",
+	} {
+		if err := simulate(seed); err != nil {
+			t.Errorf("seed %d (%s): %v\nmake simulate SEED=%d N=1", seed, defect, err, seed)
+		}
+	}
+}
+
 func number(t *testing.T, name string, usual int) int {
 	text := os.Getenv(name)
 	if text == "" {

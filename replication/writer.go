@@ -71,13 +71,14 @@ type marker struct {
 	mapName  string
 	lock     bool
 	relaxed  bool // made durable by what follows
+	ahead    []store.Query
 }
 
 // begin opens the writer's next transaction.
 func (w *writer) begin(ctx context.Context, m marker) (store.Tx, error) {
 	tx, err := w.store.Begin(ctx, store.Marker{
 		Writer: w.cursor.Writer, Epoch: w.cursor.Epoch, Seq: w.cursor.Seq + 1,
-		Position: m.position, Map: m.mapName, AtMs: w.now(), LockStream: m.lock, Relaxed: m.relaxed,
+		Position: m.position, Map: m.mapName, AtMs: w.now(), LockStream: m.lock, Relaxed: m.relaxed, Ahead: m.ahead,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)

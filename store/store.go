@@ -14,7 +14,8 @@ import (
 // Store is one database, one side of a link. It is safe for concurrent use; a Tx, a View and a Log are not.
 //
 // It has nine methods beside Close, because a database is entered in exactly these ways: looking at its schema and at
-// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log, and knowing its limits.
+// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log, and knowing
+// its limits.
 type Store interface {
 	io.Closer
 
@@ -102,6 +103,9 @@ type Marker struct {
 	// Relaxed lets the commit return before it is durable: a crash of the server may undo it, with everything that was
 	// committed there since. Whoever commits after it without Relaxed has made it durable too.
 	Relaxed bool
+
+	// Ahead are queries that will be asked first. A store may answer them together with the beginning.
+	Ahead []Query
 }
 
 // Reader reads users' tables and the ledger as one consistent state.

@@ -275,7 +275,7 @@ func (tx *Tx) Import(ctx context.Context, rel *store.Relation, b store.Block) er
 	}
 	source := io.MultiReader(bytes.NewReader([]byte(copyHeader)), bytes.NewReader(rows.data), bytes.NewReader([]byte(copyTrailer)))
 	sql := "COPY " + p.table + " (" + quoteAll("", p.names) + ") FROM STDIN (FORMAT binary)"
-	if _, err := tx.c.conn.Conn().PgConn().CopyFrom(ctx, source, sql); err != nil {
+	if err := tx.c.copyFrom(ctx, sql, source); err != nil {
 		return tx.fail(rowFault(rel.Table, err))
 	}
 	return nil

@@ -23,7 +23,7 @@ func (a *applier) copyIn(ctx context.Context, g *group) (bool, error) {
 		names = append(names[:len(names):len(names)], d.Column.Name)
 	}
 	sql := "COPY " + g.p.table + " (" + quoteAll("", names) + ") FROM STDIN"
-	_, err := a.tx.c.conn.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(g.copyText()), sql)
+	err := a.tx.c.copyFrom(ctx, sql, bytes.NewReader(g.copyText()))
 	if err == nil {
 		for _, at := range g.at {
 			a.out[at] = store.Result{Outcome: store.Applied}

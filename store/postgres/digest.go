@@ -8,8 +8,10 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
-// digestForm names the sums: hash_record_extended over the columns' values, or their text, added up.
-const digestForm = "postgres-hash-record-1"
+// digestForm names the sums: hash_record_extended over the columns' values, or their text, hashed once more and added up.
+// The hash of a record is a weighted sum of its columns' hashes. Adding those up without another hash would give rows that
+// have each other's values the sum of those that have their own.
+const digestForm = "postgres-hash-record-2"
 
 // hashed reports whether the hash function of a type tells apart what its text does.
 func (t pgType) hashed() bool {
@@ -95,8 +97,8 @@ func (v *View) Digest(ctx context.Context, rel *store.Relation, after, upTo stor
 		return quote(p.names[i]) + "::text"
 	})
 	where, params := p.between(after, upTo)
-	sql := "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hash_record_extended(ROW(" + strings.Join(columns, ", ") + "), 0)), 0) FROM " +
-		p.table + where
+	sql := "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.hash_record_extended(ROW(" +
+		strings.Join(columns, ", ") + "), 0)::text, 0)), 0) FROM " + p.table + where
 	s := &summing{done: make(chan struct{})}
 	ctx, v.cancel = context.WithCancel(ctx)
 	go func() {

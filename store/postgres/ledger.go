@@ -186,11 +186,11 @@ func hash(v store.Value) store.Value {
 	return store.Bytes(sum[:])
 }
 
-// selectLedger reads rows.
-func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([]store.Row, error) {
+// selection is a query as a statement; its rows are of the table's types.
+func (s *Store) selection(q *store.Query) (statement, *ledgerTable, error) {
 	w, err := s.conditions(q)
 	if err != nil {
-		return nil, err
+		return statement{}, nil, err
 	}
 	order := make([]string, 0, w.table.Primary+1)
 	down := ""
@@ -215,9 +215,18 @@ func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([
 		sql += " OFFSET $" + strconv.Itoa(len(w.params)+1) + "::bigint"
 		w.params = append(w.params, numberParam(int64(q.Offset)))
 	}
+	return statement{sql, w.params}, w.table, nil
+}
+
+// selectLedger reads rows.
+func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([]store.Row, error) {
+	st, t, err := s.selection(q)
+	if err != nil {
+		return nil, err
+	}
 	var out []store.Row
-	err = c.query(ctx, sql, w.params, func(values [][]byte) error {
-		row, err := readRow(w.table.types, values)
+	err = c.query(ctx, st.sql, st.params, func(values [][]byte) error {
+		row, err := readRow(t.types, values)
 		out = append(out, row)
 		return err
 	})

@@ -3,7 +3,9 @@ package postgres
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,8 +55,9 @@ func poolConfig(address string) (*pgxpool.Config, error) {
 
 // session is one connection of the pool; values cross it as text, but for arrays that we send.
 type session struct {
-	conn *pgxpool.Conn
-	s    *Store
+	conn    *pgxpool.Conn
+	s       *Store
+	waiting []statement // to be sent with the next ones
 }
 
 // param is a parameter of a statement.
@@ -108,9 +111,42 @@ type statement struct {
 // visit is called for every row of every statement of a run; the values are valid until it returns.
 type visit func(statement int, values [][]byte) error
 
+// postpone leaves statements whose results nobody needs to the next round trip, which then reports their errors.
+func (c *session) postpone(statements ...statement) { c.waiting = append(c.waiting, statements...) }
+
+// settle carries out what was postponed.
+func (c *session) settle(ctx context.Context) error {
+	if len(c.waiting) == 0 {
+		return nil
+	}
+	_, err := c.run(ctx, nil)
+	return err
+}
+
+// postponedError is the error of a postponed statement, classified. It hides the server's own, which is not about what was
+// carried out with it.
+type postponedError struct{ error }
+
+func (e postponedError) Is(target error) bool { return errors.Is(e.error, target) }
+
 // run sends statements in one go, each prepared once per connection, and reads their results in order. After an error
 // those that follow have not been carried out.
 func (c *session) run(ctx context.Context, each visit, statements ...statement) ([]pgconn.CommandTag, error) {
+	early := len(c.waiting)
+	statements, c.waiting = append(c.waiting, statements...), nil
+	tags, err := c.send(ctx, func(i int, values [][]byte) error {
+		if each == nil || i < early {
+			return nil
+		}
+		return each(i-early, values)
+	}, statements)
+	if err != nil && len(tags) < early {
+		return nil, postponedError{fault(err)}
+	}
+	return tags[min(early, len(tags)):], err
+}
+
+func (c *session) send(ctx context.Context, each visit, statements []statement) ([]pgconn.CommandTag, error) {
 	var batch pgconn.Batch
 	for _, st := range statements {
 		prepared, err := c.conn.Conn().Prepare(ctx, st.sql, st.sql)
@@ -128,13 +164,10 @@ func (c *session) run(ctx context.Context, each visit, statements ...statement) 
 	for i := 0; results.NextResult(); i++ {
 		rows := results.ResultReader()
 		for rows.NextRow() {
-			if each == nil {
-				continue
-			}
 			if err := each(i, rows.Values()); err != nil {
 				_, _ = rows.Close()
 				_ = results.Close()
-				return nil, err
+				return tags, err
 			}
 		}
 		tag, err := rows.Close()
@@ -164,7 +197,19 @@ func (c *session) change(ctx context.Context, sql string, params ...param) (int6
 
 // exec runs commands without parameters, several separated by semicolons, without preparing them.
 func (c *session) exec(ctx context.Context, sql string) error {
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
 	_, err := c.conn.Conn().PgConn().Exec(ctx, sql).ReadAll()
+	return err
+}
+
+// copyFrom runs a COPY of rows that we send.
+func (c *session) copyFrom(ctx context.Context, sql string, rows io.Reader) error {
+	if err := c.settle(ctx); err != nil {
+		return err
+	}
+	_, err := c.conn.Conn().PgConn().CopyFrom(ctx, rows, sql)
 	return err
 }
 
@@ -188,6 +233,7 @@ func (c *session) number(ctx context.Context, sql string, params ...param) (int6
 func (c *session) rollback() {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
+	c.waiting = nil
 	_ = c.exec(ctx, sqlRollback)
 }
 

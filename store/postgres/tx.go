@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -13,6 +15,7 @@ type Tx struct {
 	s       *Store
 	c       *session
 	marker  store.Marker
+	ahead   []answer
 	replica bool // session_replication_role is replica now
 	failed  bool
 	over    bool
@@ -43,12 +46,24 @@ func (tx *Tx) begin(ctx context.Context) error {
 	}
 	statements = append(statements, statement{sqlLastSeq, []param{textParam(m.Writer)}},
 		statement{sqlBeginRow, append(markerParams(m, store.MarkerBegin, m.Body), numberParam(m.Epoch))})
+	begun := len(statements)
+	for _, q := range m.Ahead {
+		st, t, err := tx.s.selection(&q)
+		if err != nil {
+			return err
+		}
+		statements = append(statements, st)
+		tx.ahead = append(tx.ahead, answer{query: q, types: t.types})
+	}
 	last := int64(0)
 	tags, err := tx.c.run(ctx, func(i int, values [][]byte) error {
-		if i == len(statements)-2 {
+		if i == begun-2 {
 			last = store.Value{S: string(values[0])}.Int64()
 		}
-		return nil
+		if i < begun {
+			return nil
+		}
+		return tx.ahead[i-begun].add(values)
 	}, statements...)
 	switch {
 	case absent(err):
@@ -57,7 +72,7 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return store.ErrFenced
 	case err != nil:
 		return fault(err)
-	case tags[len(tags)-1].RowsAffected() != 1:
+	case tags[begun-1].RowsAffected() != 1:
 		return store.ErrFenced
 	case last > 0 && last+1 < m.Seq:
 		return store.Because("the server has lost transactions in a crash", fmt.Errorf("transaction %d does not follow on %d", m.Seq, last))
@@ -65,6 +80,28 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return fmt.Errorf("transaction %d does not follow on %d", m.Seq, last)
 	}
 	return nil
+}
+
+// answer is what was asked with the beginning.
+type answer struct {
+	query store.Query
+	types []pgType
+	rows  []store.Row
+}
+
+func (a *answer) add(values [][]byte) error {
+	row, err := readRow(a.types, values)
+	a.rows = append(a.rows, row)
+	return err
+}
+
+// answered is the answer to a query, if it was asked with the beginning and still is what it was.
+func (tx *Tx) answered(q *store.Query) ([]store.Row, bool) {
+	i := slices.IndexFunc(tx.ahead, func(a answer) bool { return reflect.DeepEqual(&a.query, q) })
+	if i < 0 {
+		return nil, false
+	}
+	return tx.ahead[i].rows, true
 }
 
 func (tx *Tx) usable() error {
@@ -99,6 +136,9 @@ func (tx *Tx) Select(ctx context.Context, q store.Query) ([]store.Row, error) {
 	if err := tx.usable(); err != nil {
 		return nil, err
 	}
+	if rows, ok := tx.answered(&q); ok {
+		return rows, nil
+	}
 	rows, err := tx.s.selectLedger(ctx, tx.c, &q)
 	return rows, tx.fail(err)
 }
@@ -112,8 +152,14 @@ func (tx *Tx) Count(ctx context.Context, q store.Query) (int64, error) {
 	return n, tx.fail(err)
 }
 
+// write changes a ledger table, with the next round trip.
+func (tx *Tx) write(table string, statements ...statement) {
+	tx.ahead = slices.DeleteFunc(tx.ahead, func(a answer) bool { return a.query.Table == table })
+	tx.c.postpone(statements...)
+}
+
 // Delete removes ledger rows. The publication does not send it.
-func (tx *Tx) Delete(ctx context.Context, q store.Query) error {
+func (tx *Tx) Delete(_ context.Context, q store.Query) error {
 	if err := tx.usable(); err != nil {
 		return err
 	}
@@ -121,15 +167,15 @@ func (tx *Tx) Delete(ctx context.Context, q store.Query) error {
 	if err != nil {
 		return tx.fail(err)
 	}
-	_, err = tx.c.change(ctx, "DELETE FROM "+w.table.table+" WHERE "+w.where+w.only, w.params...)
-	return tx.fail(fault(err))
+	tx.write(q.Table, statement{"DELETE FROM " + w.table.table + " WHERE " + w.where + w.only, w.params})
+	return nil
 }
 
 // putRows is how many rows one statement puts.
 const putRows = 2000
 
 // Put inserts or replaces ledger rows.
-func (tx *Tx) Put(ctx context.Context, table string, rows ...store.Row) error {
+func (tx *Tx) Put(_ context.Context, table string, rows ...store.Row) error {
 	if err := tx.usable(); err != nil {
 		return err
 	}
@@ -152,11 +198,8 @@ func (tx *Tx) Put(ctx context.Context, table string, rows ...store.Row) error {
 		}
 		statements = append(statements, statement{t.put, params})
 	}
-	if len(statements) == 0 {
-		return nil
-	}
-	_, err := tx.c.run(ctx, nil, statements...)
-	return tx.fail(fault(err))
+	tx.write(table, statements...)
+	return nil
 }
 
 // lastOfEach leaves the last row of each primary key: one statement changes a row once.

@@ -19,6 +19,7 @@ func ledgerTests() []testCase {
 		{"captured tables are delivered, deletes and the others are not", ledgerDelivered},
 		{"is part of the transaction", ledgerRollback},
 		{"takes many rows", ledgerMany},
+		{"a query asked with the beginning sees what the transaction has written since", ledgerAhead},
 		{"is no table of users", ledgerHidden},
 	}
 	for _, t := range store.Ledger() {
@@ -28,6 +29,39 @@ func ledgerTests() []testCase {
 		}
 	}
 	return cases
+}
+
+func ledgerAhead(b *bundle) {
+	b.capture()
+	b.put(store.StatTable, statRow("a", 1), statRow("b", 2))
+	stats, resends := store.Query{Table: store.StatTable}, store.Query{Table: store.ResendTable}
+	m := b.marker("stream")
+	m.Ahead = []store.Query{stats, resends, {Table: store.StatTable, Limit: 1}}
+	tx := b.begin(m)
+	selected := func(q store.Query) []store.Row {
+		got, err := tx.Select(b.ctx, q)
+		b.must(err)
+		return got
+	}
+	b.wantRows("asked ahead", selected(stats), statRow("a", 1), statRow("b", 2))
+	b.wantRows("asked ahead, the first", selected(m.Ahead[2]), statRow("a", 1))
+	b.wantRows("not asked ahead", selected(store.Query{Table: store.StatTable, Offset: 1, Limit: 5}), statRow("b", 2))
+	b.must(tx.Put(b.ctx, store.StatTable, statRow("c", 3)))
+	b.wantRows("after a row", selected(stats), statRow("a", 1), statRow("b", 2), statRow("c", 3))
+	b.must(tx.Delete(b.ctx, store.Query{Table: store.StatTable, Where: []store.Cond{store.Where("map", store.Eq, str("a"))}}))
+	b.wantRows("after it was deleted", selected(m.Ahead[2]), statRow("b", 2))
+	b.want("asked ahead of an empty table", len(selected(resends)), 0)
+	b.commit(m, tx, "")
+	b.wantRows("committed", b.selected(stats), statRow("b", 2), statRow("c", 3))
+	m = b.marker("stream")
+	m.Ahead = []store.Query{{Table: "none"}}
+	if tx, err := b.Store.Begin(b.ctx, m); err == nil { // a store that does not answer ahead learns of it later
+		_, err = tx.Select(b.ctx, m.Ahead[0])
+		b.must(tx.Rollback())
+		if err == nil {
+			b.Fatal("a table that the ledger does not have was read")
+		}
+	}
 }
 
 // ledgerRow makes a row of a table; rows of different n differ everywhere.
