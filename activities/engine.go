@@ -42,6 +42,7 @@ type Work interface {
 type Stream interface {
 	replication.Stepper
 	Wait(ctx context.Context) error
+	Dormant() bool
 	Progress() tablemap.StreamProgress
 	Close() error
 }

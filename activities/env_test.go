@@ -55,6 +55,8 @@ func (s *script) count() int {
 	return s.taken
 }
 
+func (s *script) Dormant() bool { return false }
+
 func (s *script) Wait(ctx context.Context) error {
 	select {
 	case <-time.After(time.Millisecond):

@@ -11,6 +11,9 @@ import (
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
+// dormantPause is how often a stream without a log looks whether there is one.
+const dormantPause = time.Second / 2
+
 // Stream moves changes from one side to the other until no map is attached any more, or its log has a gap.
 func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error) {
 	ctx, r, end := a.begin(ctx)
@@ -27,6 +30,9 @@ func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tab
 		end:     func(s Stream) { _ = s.Close() }, // it only read; there is nothing to lose
 		idle: func(ctx context.Context, s Stream) (bool, error) {
 			if time.Since(looked) < a.pace.Detached {
+				if s.Dormant() {
+					return false, r.sleep(ctx, dormantPause)
+				}
 				return false, s.Wait(ctx)
 			}
 			looked = time.Now()

@@ -169,12 +169,14 @@ func (l *leg) compare(ctx context.Context, target store.View, rows []copyRow) er
 	return nil
 }
 
-// noteIn commits a marker on each side.
+// noteIn commits a marker on each side from which something flows: nobody reads the log of the other.
 func (l *leg) noteIn(ctx context.Context, c *Copy, w *stretch) error {
-	if err := l.commit(ctx, func(store.Tx) (body, error) { return body{Note: true}, nil }); err != nil {
-		return fmt.Errorf("note position: %w", err)
+	if !l.oneWay() {
+		if err := l.commit(ctx, func(store.Tx) (body, error) { return body{Note: true}, nil }); err != nil {
+			return fmt.Errorf("note position: %w", err)
+		}
+		w.target.seq = l.writer.cursor.Seq
 	}
-	w.target.seq = l.writer.cursor.Seq
 	err := l.back.do(ctx, marker{mapName: c.name}, func(store.Tx) (body, error) {
 		return body{Note: true, Copy: l.other}, nil
 	})
@@ -232,7 +234,7 @@ func (l *leg) meetNotes(ctx context.Context, c *Copy, w *stretch) (Outcome, erro
 	if w.target.position, err = metAt(ctx, source, l.writer.cursor.Writer, w.target.seq); err != nil {
 		return Moved, err
 	}
-	if w.source.position == "" || w.target.position == "" {
+	if w.source.position == "" || w.target.position == "" && w.target.seq != 0 {
 		return Idle, nil
 	}
 	w.met = true

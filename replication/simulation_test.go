@@ -74,12 +74,17 @@ type plan struct {
 	tree     bool // a second map, whose rows the first refers to
 	steps    int
 	oneSided bool // before the first run only the left side has rows: they may be copied in bulk
+	down     bool // nothing flows to the left, where users leave the right side alone
+	letsGo   bool // the databases keep no log while no table is captured
 }
 
-func draw(r *rand.Rand) plan {
+func draw(r *rand.Rand, seed uint64) plan {
 	flip := func() bool { return r.IntN(2) == 0 }
-	return plan{master: tablemap.Side(r.IntN(2)), withSync: flip(), stops: r.IntN(4) == 0, crashes: flip(),
+	p := plan{master: tablemap.Side(r.IntN(2)), withSync: flip(), stops: r.IntN(4) == 0, crashes: flip(),
 		oneWay: r.IntN(4) == 0, unique: r.IntN(3) == 0, tree: r.IntN(3) == 0, steps: 100 + r.IntN(400), oneSided: r.IntN(3) == 0}
+	late := rand.New(rand.NewPCG(seed, 8)) // what was thought of later is drawn apart, so that a seed stays what it was
+	p.down, p.letsGo = late.IntN(6) == 0 && !p.stops, late.IntN(2) == 0
+	return p
 }
 
 // world is one simulation.
@@ -101,7 +106,7 @@ type world struct {
 
 func simulate(seed int) error {
 	r := rand.New(rand.NewPCG(uint64(seed), 7))
-	w := &world{plan: draw(r), rand: r, ctx: context.Background(), nowMs: 1_000_000}
+	w := &world{plan: draw(r, uint64(seed)), rand: r, ctx: context.Background(), nowMs: 1_000_000}
 	if err := w.build(); err != nil {
 		return err
 	}
@@ -126,7 +131,7 @@ func (w *world) build() error {
 	w.users, w.story = newUsers(w), newStory()
 	for side := range w.dbs {
 		w.dbs[side] = memory.New(memory.Options{OnCall: func(op string) error { return w.hook(tablemap.Side(side), op) },
-			Clock: func() int64 { return w.nowMs }, CopyRows: 3})
+			Clock: func() int64 { return w.nowMs }, CopyRows: 3, LetsGo: w.letsGo})
 		if err := w.dbs[side].Create(tables(w.plan, tablemap.Side(side))...); err != nil {
 			return err
 		}

@@ -40,7 +40,13 @@ func tables(p plan, side tablemap.Side) []memory.Table {
 
 func mapsOf(p plan) []tablemap.Map {
 	l, r := namesOf(tablemap.Left), namesOf(tablemap.Right)
-	pair := func(a, b string) tablemap.Column { return tablemap.Column{Names: [2]string{a, b}} }
+	pair := func(a, b string) tablemap.Column {
+		c := tablemap.Column{Names: [2]string{a, b}}
+		if p.down {
+			c.Direction = tablemap.LeftToRight
+		}
+		return c
+	}
 	num := pair(l.n, r.n)
 	if p.oneWay {
 		num.Direction = tablemap.LeftToRight
@@ -94,6 +100,9 @@ func (u *users) begin(w *world) {
 
 // act makes one transaction of a user. What a constraint or another transaction refuses is not done.
 func (u *users) act(w *world, side tablemap.Side) {
+	if w.down {
+		side = tablemap.Left
+	}
 	if !w.withSync && !w.attached() {
 		return // without an initial write, what is there before would not be carried
 	}

@@ -64,16 +64,26 @@ func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, er
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
-	if s.log, err = s.source.Open(ctx, w.cursor.Position); err != nil {
-		return nil, s.stopped(ctx, fmt.Errorf("open log: %w", err))
-	}
-	if since := s.log.Since(); since > s.reached {
-		if err := s.anew(ctx, since); err != nil {
-			_ = s.Close()
-			return nil, err
-		}
+	if err := s.open(ctx); err != nil {
+		_ = s.Close()
+		return nil, s.stopped(ctx, err)
 	}
 	return s, nil
+}
+
+// open follows the log, unless it is dormant: then nothing flows from there, and it is opened when something does.
+func (s *Stream) open(ctx context.Context) error {
+	dormant, err := s.source.Dormant(ctx)
+	if err != nil || dormant {
+		return err
+	}
+	if s.log, err = s.source.Open(ctx, s.writer.cursor.Position); err != nil {
+		return fmt.Errorf("open log: %w", err)
+	}
+	if since := s.log.Since(); since > s.reached {
+		return s.anew(ctx, since)
+	}
+	return nil
 }
 
 // anew forgets what earlier attempts knew: no map was attached when the log began, and of what our writers have done on
@@ -152,6 +162,11 @@ func (s *Stream) Step(ctx context.Context) (Outcome, error) {
 }
 
 func (s *Stream) step(ctx context.Context) (Outcome, error) {
+	if s.log == nil {
+		if err := s.open(ctx); err != nil || s.log == nil {
+			return Idle, err
+		}
+	}
 	if len(s.unread) == 0 {
 		batch, err := s.log.Next(ctx, readLimit)
 		if err != nil {
@@ -179,6 +194,9 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 	}
 	return Moved, nil
 }
+
+// Dormant reports that there is no log to follow yet, so that Wait cannot tell when there is something to do.
+func (s *Stream) Dormant() bool { return s.log == nil }
 
 // Wait returns when there may be something to do, or ctx ends.
 func (s *Stream) Wait(ctx context.Context) error { return s.log.Wait(ctx) }

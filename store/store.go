@@ -13,9 +13,9 @@ import (
 
 // Store is one database, one side of a link. It is safe for concurrent use; a Tx, a View and a Log are not.
 //
-// It has nine methods beside Close, because a database is entered in exactly these ways: looking at its schema and at
-// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log, and knowing
-// its limits.
+// It has ten methods beside Close, because a database is entered in exactly these ways: looking at its schema and at
+// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log or leaving it,
+// and knowing its limits.
 type Store interface {
 	io.Closer
 
@@ -57,6 +57,11 @@ type Store interface {
 	// in the log come first. Only one Log of a store delivers at a time; opening a second ends the
 	// first, whose methods return ErrFenced from then on.
 	Open(ctx context.Context, cursor Position) (Log, error)
+
+	// Dormant reports that no table is captured, so that the log need not be followed: nothing that is written to the
+	// ledger before a table is captured is ever asked for. Always false where a log that nobody follows would grow.
+	// PostgreSQL: then there is no slot, and the server has nothing to decode.
+	Dormant(ctx context.Context) (bool, error)
 
 	// Limits returns what the engine must respect when it writes here.
 	Limits() Limits

@@ -94,6 +94,8 @@ type stream struct {
 func (s stream) Step(context.Context) (replication.Outcome, error) { return replication.Idle, nil }
 func (s stream) Progress() tablemap.StreamProgress                 { return tablemap.StreamProgress{} }
 
+func (s stream) Dormant() bool { return false }
+
 func (s stream) Wait(ctx context.Context) error {
 	select {
 	case <-time.After(10 * time.Millisecond):

@@ -80,6 +80,9 @@ func (s *Store) Capture(_ context.Context, relations ...store.Relation) error {
 		c.install()
 		s.db.adopt(&c)
 	}
+	if len(fresh) > 0 {
+		s.db.log.keep()
+	}
 	for _, c := range fresh {
 		s.db.captures[s.db.catalog.users[c.table].rows] = c
 	}
@@ -104,7 +107,18 @@ func (s *Store) Release(_ context.Context, tables ...string) error {
 			s.db.captures[t.rows] = nil
 		}
 	}
+	s.db.letGo()
 	return nil
+}
+
+// Dormant reports whether the log is let go of, or would be.
+func (s *Store) Dormant(context.Context) (bool, error) {
+	if err := s.db.call("dormant"); err != nil {
+		return false, err
+	}
+	s.db.mu.Lock()
+	defer s.db.mu.Unlock()
+	return s.db.options.LetsGo && !s.db.capturing(), s.alive()
 }
 
 // mapping is a relation's place in its table.

@@ -29,6 +29,8 @@ type Options struct {
 	CopyRows int
 	// Remarks is what Preflight returns.
 	Remarks []store.Remark
+	// LetsGo lets go of the log while no table is captured and nobody follows it.
+	LetsGo bool
 	// Batch bounds the batches of logs, so that transactions are cut; 0: as the caller asks.
 	Batch int
 }
@@ -55,7 +57,7 @@ func New(options Options) *Database {
 	if options.CopyRows == 0 {
 		options.CopyRows = 1000
 	}
-	return &Database{options: options, catalog: &catalog{users: make(map[string]*table)}, gen: 1}
+	return &Database{options: options, catalog: &catalog{users: make(map[string]*table)}, gen: 1, log: wal{kept: !options.LetsGo}}
 }
 
 // Create makes tables.

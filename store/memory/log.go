@@ -24,8 +24,31 @@ type record struct {
 // wal is the commit log: the changes after purged, up to last.
 type wal struct {
 	records []record
-	purged  uint64 // confirmed, or lost
+	purged  uint64 // confirmed, lost, or not kept
 	last    uint64
+	kept    bool
+	since   uint64 // what is kept began here
+}
+
+// keep begins to keep what comes, if nothing is kept.
+func (w *wal) keep() {
+	if !w.kept {
+		w.kept, w.since = true, w.last
+	}
+}
+
+// letGo ends that, where the database does so, once no table is captured and nobody follows the log.
+func (d *Database) letGo() {
+	followed := d.reader != nil && !d.reader.closed && d.reader.life == d.life
+	if d.options.LetsGo && !d.capturing() && !followed {
+		d.log.purge(d.log.last)
+		d.log.kept = false
+	}
+}
+
+// capturing reports whether any table is captured.
+func (d *Database) capturing() bool {
+	return slices.ContainsFunc(d.captures, func(c *capture) bool { return c != nil })
 }
 
 func (w *wal) append(changes []record, atMs int64) {
@@ -36,6 +59,9 @@ func (w *wal) append(changes []record, atMs int64) {
 	if len(changes) > 0 {
 		changes[len(changes)-1].last = true
 		w.records = append(w.records, changes...)
+		if !w.kept {
+			w.purge(w.last)
+		}
 	}
 }
 
@@ -97,7 +123,8 @@ func (s *Store) Open(_ context.Context, cursor store.Position) (store.Log, error
 		return nil, err
 	}
 	w := &s.db.log
-	if at < w.purged {
+	w.keep()
+	if max(at, w.since) < w.purged {
 		return nil, &store.GapError{Reason: "changes after " + show(at) + " have been removed from the log", Next: position(w.purged)}
 	}
 	if at > w.last {
@@ -252,13 +279,23 @@ func (l *Log) Held() int64 {
 	return int64(len(l.db.log.after(l.db.log.purged))) << 20
 }
 
-// Since is the beginning: the log is never let go of.
-func (l *Log) Since() store.Position { return "" }
+// Since is where the log began, if it is ever let go of.
+func (l *Log) Since() store.Position {
+	l.db.mu.Lock()
+	defer l.db.mu.Unlock()
+	if l.db.log.since == 0 {
+		return ""
+	}
+	return position(l.db.log.since)
+}
 
 // Close ends the reader.
 func (l *Log) Close() error {
 	l.db.mu.Lock()
 	defer l.db.mu.Unlock()
-	l.closed = true
+	if l.usable() == nil {
+		l.closed = true
+		l.db.letGo()
+	}
 	return nil
 }

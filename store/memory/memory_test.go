@@ -12,11 +12,16 @@ import (
 
 func TestContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, open)
+	for name, letsGo := range map[string]bool{"keeps its log": false, "lets go of its log": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) storetest.Harness { return open(t, letsGo) })
+		})
+	}
 }
 
-func open(t *testing.T) storetest.Harness {
-	db := memory.New(memory.Options{Filters: storetest.Filters(), Clock: func() int64 { return time.Now().UnixMilli() }})
+func open(t *testing.T, letsGo bool) storetest.Harness {
+	db := memory.New(memory.Options{Filters: storetest.Filters(), Clock: func() int64 { return time.Now().UnixMilli() }, LetsGo: letsGo})
 	s := db.Store()
 	t.Cleanup(func() { _ = s.Close() })
 	reopen := func() (store.Store, error) {

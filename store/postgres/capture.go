@@ -23,7 +23,7 @@ const (
 // the transactions that have written the table: what they did is not decoded with the table, so it must be visible.
 func (s *Store) Capture(ctx context.Context, relations ...store.Relation) error {
 	err := s.install(ctx)
-	if err == nil {
+	if err == nil && len(relations) > 0 {
 		err = s.provideSlot(ctx)
 	}
 	for i := range relations {

@@ -171,6 +171,15 @@ func (s *Store) captured(ctx context.Context) (bool, error) {
 	return len(all) > 0, err
 }
 
+// Dormant reports whether there is nothing to decode.
+func (s *Store) Dormant(ctx context.Context) (bool, error) {
+	some, err := s.captured(ctx)
+	if errors.Is(err, errNoLedger) {
+		return true, nil
+	}
+	return !some, err
+}
+
 // provideSlot makes the slot where there is none. While tables are captured one that is missing was taken away, and
 // another in its place would hide what was lost: Open tells.
 func (s *Store) provideSlot(ctx context.Context) error {

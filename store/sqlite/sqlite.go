@@ -103,6 +103,9 @@ func useWAL(ctx context.Context, c *conn) error {
 	return nil
 }
 
+// Dormant is always false: the outbox takes in our own rows, too, and would grow.
+func (s *Store) Dormant(context.Context) (bool, error) { return false, nil }
+
 // Limits says how many rows of a copy one transaction may write.
 func (s *Store) Limits() store.Limits { return store.Limits{CopyRows: copyRows} }
 

@@ -15,6 +15,7 @@ func captureTests() []testCase {
 		{"delivers neither columns that only the filter reads nor rows outside it", captureExtra},
 		{"refuses a table or column that is not there as the map's fault", captureUnknown},
 		{"lasts when the store is reopened", captureLasts},
+		{"a log that was dormant until then begins with it", captureDormant},
 	}
 }
 
@@ -27,6 +28,48 @@ func captureLedgerOnly(b *bundle) {
 	b.follow("")
 	b.user(insert("items", item(1, "one", num(1))))
 	b.want("changes of a table that is not captured", len(b.changes()), 0)
+}
+
+func captureDormant(b *bundle) {
+	b.create(items())
+	rel := b.relation("items", 1, "id", "name", "n")
+	dormant := func() bool {
+		d, err := b.Store.Dormant(b.ctx)
+		b.must(err)
+		return d
+	}
+	before := dormant()
+	b.capture()
+	b.want("dormant with a ledger", dormant(), before)
+	b.put(store.StatTable, row(str("early"), num(1), num(2), num(3), num(4)))
+	b.capture(rel)
+	b.want("dormant while a table is captured", dormant(), false)
+	b.user(insert("items", item(1, "one", num(1))))
+	b.put(store.StatTable, row(str("late"), num(1), num(2), num(3), num(4)))
+	b.follow("")
+	b.wantChanges(b.changes(), rel, seen{Op: store.Insert, After: row(num(1), str("one"), num(1))})
+	b.must(b.log.Close())
+	b.must(b.retry(func() error { return b.Store.Release(b.ctx, "items") }))
+	b.want("dormant without a table again", dormant(), before)
+	b.put(store.StatTable, row(str("between"), num(1), num(2), num(3), num(4)))
+	b.capture(rel)
+	b.user(insert("items", item(2, "two", num(2))))
+	b.follow("")
+	var theirs, ours []store.Change
+	for _, c := range b.all() {
+		if c.Ledger {
+			ours = append(ours, c)
+		} else {
+			theirs = append(theirs, c)
+		}
+	}
+	if !before {
+		theirs = theirs[len(theirs)-1:] // it still has what was not confirmed
+	} else {
+		b.want("since when", b.log.Since() > "", true)
+		b.want("changes of ours from when it was dormant", len(ours), 0)
+	}
+	b.wantChanges(theirs, rel, seen{Op: store.Insert, After: row(num(2), str("two"), num(2))})
 }
 
 func captureLater(b *bundle) {
