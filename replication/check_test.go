@@ -183,7 +183,7 @@ func tableCases() map[string]checkCase {
 	return map[string]checkCase{
 		"triggers on one side":               {differ(withTrigger(plain("items", note)), plain("items", note)), "trigger finops"},
 		"triggers on both":                   {twice(withTrigger(plain("items", note))), "trigger_both_sides "},
-		"truncates are to be carried across": with(twice(plain("items", note)), tablemap.Map{Truncate: tablemap.TruncateApply}, "truncate_apply "),
+		"truncates are to be carried across": with(twice(plain("items", note)), tablemap.Map{Truncate: tablemap.TruncateApply}, "truncate_apply dataverse"),
 		"triggers cannot be skipped":         with(twice(withTrigger(plain("items", note))), tablemap.Map{Triggers: tablemap.TriggersSkip}, "trigger_skip finops, trigger_skip dataverse, trigger_both_sides "),
 		"a parent that no map has":           {twice(plain("others"), referring(child, "up", "others", memory.Restrict)), "parent_unmapped finops, parent_unmapped dataverse"},
 		"a mapped parent":                    {parented(memory.Restrict, memory.Restrict), ""},

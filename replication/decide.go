@@ -116,6 +116,9 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 				continue
 			}
 			after = rows[i]
+		case itemRemove:
+			changes = append(changes, s.newChange(it, before, nil))
+			continue
 		default:
 			continue
 		}
@@ -136,7 +139,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 
 func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	e := entry{Map: it.state.name, Position: it.position, Seen: it.seen, Kind: kindChange, AtMs: it.atMs}
-	if it.kind == itemResend || it.kind == itemEcho {
+	if it.kind != itemChange {
 		e.Kind = kindResend
 		e.Seen = ""
 	}
@@ -149,7 +152,7 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	c := newChange(it.state.flow, e, before, after)
 	c.state, c.retry = it.state, it.retry != retryNone
 	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)
-	if it.kind != itemResend {
+	if it.kind == itemChange || it.kind == itemEcho {
 		c.rawBefore = before
 	}
 	c.rawAfter = after

@@ -27,12 +27,14 @@ type item struct {
 type itemKind int
 
 const (
-	itemChange itemKind = iota // a user's change
-	itemEcho                   // a row of ours that may have crossed a change of this side
-	itemResend                 // a request to send a row as it is
-	itemCheck                  // rows of a copy: did users change them meanwhile?
-	itemNote                   // a note of a copy was met
-	itemLost                   // the map's columns are gone or a TRUNCATE was met: the map has to stop
+	itemChange   itemKind = iota // a user's change
+	itemEcho                     // a row of ours that may have crossed a change of this side
+	itemResend                   // a request to send a row as it is
+	itemCheck                    // rows of a copy: did users change them meanwhile?
+	itemNote                     // a note of a copy was met
+	itemTruncate                 // a TRUNCATE that is carried across
+	itemRemove                   // what it does to a row of the target
+	itemLost                     // the map's columns are gone or a TRUNCATE was met: the map has to stop
 )
 
 // key is the key of the row before the change, or where there was none, after it.

@@ -49,6 +49,9 @@ func newReader(e *Engine, from tablemap.Side) *reader {
 func (r *reader) take(ctx context.Context, changes []store.Change) (int, error) {
 	for i := range changes {
 		c := &changes[i]
+		if len(r.out) > 0 && r.empties(c) != (r.out[0].kind == itemTruncate) {
+			return i, nil
+		}
 		if c.Ledger && c.Table == store.MarkerTable && c.After[2].S == store.MarkerEnd && r.mustApply() {
 			return i, nil
 		}
@@ -242,6 +245,11 @@ func (r *reader) user(c *store.Change, restart store.Position) {
 		return
 	}
 	it := item{kind: itemChange, state: m, change: *c, position: c.Position, restart: restart, atMs: c.AtMs, seen: r.seen(m)}
+	if r.empties(c) {
+		it.kind = itemTruncate
+		r.out = append(r.out, it)
+		return
+	}
 	if c.Op == store.Truncate || !r.images(&it) {
 		it.kind = itemLost
 		r.out = append(r.out, it)

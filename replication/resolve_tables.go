@@ -133,8 +133,8 @@ func (r *resolver) effects() {
 			r.link.Sides[tablemap.Left], strings.Join(triggers[tablemap.Left], ", "),
 			r.link.Sides[tablemap.Right], strings.Join(triggers[tablemap.Right], ", "))
 	}
-	if r.config.Truncate == tablemap.TruncateApply {
-		r.both(ruleTruncateApply, "run the map again after a TRUNCATE", "a TRUNCATE stops the map, with `truncate: apply` too")
+	if s := r.link.Master.Other(); r.config.Truncate == tablemap.TruncateApply && r.config.Flows(s) && r.config.Flows(s.Other()) {
+		r.on(s, ruleTruncateApply, "run the map again after such a TRUNCATE", "a TRUNCATE of %s stops the map: only those of the master are carried across", r.tables[s].Name)
 	}
 	r.cascading()
 }

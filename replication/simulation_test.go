@@ -75,6 +75,7 @@ type plan struct {
 	steps    int
 	oneSided bool // before the first run only the left side has rows: they may be copied in bulk
 	down     bool // nothing flows to the left, where users leave the right side alone
+	empties  bool // users of the side that wins empty its table now and then
 	letsGo   bool // the databases keep no log while no table is captured
 }
 
@@ -84,6 +85,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 		oneWay: r.IntN(4) == 0, unique: r.IntN(3) == 0, tree: r.IntN(3) == 0, steps: 100 + r.IntN(400), oneSided: r.IntN(3) == 0}
 	late := rand.New(rand.NewPCG(seed, 8)) // what was thought of later is drawn apart, so that a seed stays what it was
 	p.down, p.letsGo = late.IntN(6) == 0 && !p.stops, late.IntN(2) == 0
+	p.empties = late.IntN(5) == 0 && p.withSync
 	return p
 }
 

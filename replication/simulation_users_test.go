@@ -51,7 +51,7 @@ func mapsOf(p plan) []tablemap.Map {
 	if p.oneWay {
 		num.Direction = tablemap.LeftToRight
 	}
-	rows := tablemap.Map{Name: "rows", Tables: [2]string{l.rows, r.rows}, Key: []tablemap.Column{pair(l.k, r.k)},
+	rows := tablemap.Map{Name: "rows", Truncate: tablemap.TruncateApply, Tables: [2]string{l.rows, r.rows}, Key: []tablemap.Column{pair(l.k, r.k)},
 		Columns: []tablemap.Column{pair(l.v, r.v), num, pair(l.u, r.u), pair(l.g, r.g)}}
 	if !p.tree {
 		return []tablemap.Map{rows}
@@ -80,7 +80,7 @@ func newUsers(w *world) *users {
 
 // solo reports whether what is known of keys with one writer must hold: not where rows come back from a stopped map,
 // and not where constraints between keys hold changes up.
-func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree }
+func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree && !w.empties }
 
 // begin writes rows that are there before the first run.
 func (u *users) begin(w *world) {
@@ -111,6 +111,10 @@ func (u *users) act(w *world, side tablemap.Side) {
 	defer func() { w.hooked = was }()
 	var notes []func()
 	err := w.dbs[side].Exec(func(tx *memory.User) error {
+		if w.mayEmpty(side) && w.rand.IntN(8) == 0 {
+			w.story.tell("user on %d: truncates", side)
+			return tx.Truncate(namesOf(side).rows)
+		}
 		for range 1 + w.rand.IntN(2)*w.rand.IntN(3) {
 			note, err := u.write(w, side, tx)
 			if err != nil {
@@ -125,6 +129,19 @@ func (u *users) act(w *world, side tablemap.Side) {
 			note()
 		}
 	}
+}
+
+// mayEmpty reports whether a TRUNCATE on a side is carried across: where the side wins, and no initial write runs.
+func (w *world) mayEmpty(side tablemap.Side) bool {
+	if !w.empties || side != w.master && !w.down {
+		return false
+	}
+	for _, c := range w.maps {
+		if c.state == isOff || c.state == isCopying || c.state == isStopping {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *world) attached() bool {

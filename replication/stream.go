@@ -23,14 +23,15 @@ const (
 
 // Stream carries committed changes from one side to the other: the only reader of its log, one writer of the target.
 type Stream struct {
-	engine *Engine
-	from   tablemap.Side
-	source store.Store
-	target store.Store
-	writer *writer
-	log    store.Log
-	reader *reader
-	unread []store.Change // of the last batch
+	engine   *Engine
+	from     tablemap.Side
+	source   store.Store
+	target   store.Store
+	writer   *writer
+	log      store.Log
+	reader   *reader
+	unread   []store.Change // of the last batch
+	emptying []*emptying    // to be done before what is unread
 
 	reached     store.Position // everything up to here is applied, or concerns nobody
 	confirmed   store.Position
@@ -167,6 +168,9 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 			return Idle, err
 		}
 	}
+	if len(s.emptying) > 0 {
+		return Moved, s.empty(ctx)
+	}
 	if len(s.unread) == 0 {
 		batch, err := s.log.Next(ctx, readLimit)
 		if err != nil {
@@ -184,6 +188,11 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 	s.unread = s.unread[n:]
 	s.unconfirmed += n
 	s.unpersisted += n
+	if out := s.reader.out; len(out) > 0 && out[0].kind == itemTruncate {
+		s.beginEmptying(out)
+		s.reader.applied()
+		return Moved, nil
+	}
 	if err := s.flush(ctx, s.reader.out, s.reader.read); err != nil {
 		return Moved, err
 	}

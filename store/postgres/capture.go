@@ -112,7 +112,7 @@ func (t *tableInfo) capturable() bool {
 const (
 	sqlIdentities = `SELECT c.oid, c.relreplident::text, n.nspname, c.relname,
 			coalesce((SELECT x.relname FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
-				WHERE i.indrelid = c.oid AND i.indisreplident), '')
+				WHERE i.indrelid = c.oid AND i.indisreplident), ''), coalesce(pg_catalog.pg_relation_filenode(c.oid)::text, '')
 		FROM (SELECT $1::oid AS relid UNION SELECT relid FROM pg_catalog.pg_partition_tree($1::oid::regclass)) t
 			JOIN pg_catalog.pg_class c ON c.oid = t.relid
 			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid`
@@ -120,13 +120,13 @@ const (
 )
 
 // identity is how the old row of an update or delete of a table gets into the log.
-type identity struct{ oid, ident, schema, relation, index string }
+type identity struct{ oid, ident, schema, relation, index, file string }
 
 func identitiesOf(ctx context.Context, c *session, relid string) ([]identity, error) {
 	var out []identity
 	err := c.query(ctx, sqlIdentities, []param{textParam(relid)}, func(values [][]byte) error {
 		row := texts(values)
-		out = append(out, identity{row[0], row[1], row[2], row[3], row[4]})
+		out = append(out, identity{row[0], row[1], row[2], row[3], row[4], row[5]})
 		return nil
 	})
 	return out, fault(err)
@@ -141,7 +141,13 @@ func (l *layout) pull(ctx context.Context, c *session, info *tableInfo) error {
 	if err != nil {
 		return err
 	}
+	if info.kind == "p" {
+		l.body.Parts = make(map[string]string, len(found))
+	}
 	for _, f := range found {
+		if info.kind == "p" {
+			l.body.Parts[f.oid] = f.file
+		}
 		if f.ident == identityFull {
 			continue
 		}

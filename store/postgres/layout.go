@@ -27,6 +27,9 @@ type layoutBody struct {
 	Since   uint64         `json:"since"`            // LSN: what commits before was captured, if at all, with another layout
 	Theirs  bool           `json:"theirs,omitempty"` // the publication's entry was there before: its owner made it, and keeps it
 
+	// Parts are the partitions, and the table itself where it has any: by oid the file that holds its rows, "" for none.
+	Parts map[string]string `json:"parts,omitempty"`
+
 	names []string
 }
 
@@ -120,17 +123,25 @@ func readLayout(row []string) (*layout, error) {
 	return l, nil
 }
 
+// texts are the identities and the body as they are kept.
+func (l *layout) texts() (identities, body param, err error) {
+	kept, err := json.Marshal(l.identities)
+	if err != nil {
+		return param{}, param{}, fmt.Errorf("write layout: %w", err)
+	}
+	rest, err := json.Marshal(&l.body)
+	if err != nil {
+		return param{}, param{}, fmt.Errorf("write layout: %w", err)
+	}
+	return textParam(string(kept)), textParam(string(rest)), nil
+}
+
 func (l *layout) save(ctx context.Context, c *session) error {
-	identities, err := json.Marshal(l.identities)
+	identities, body, err := l.texts()
 	if err != nil {
-		return fmt.Errorf("write layout: %w", err)
+		return err
 	}
-	body, err := json.Marshal(&l.body)
-	if err != nil {
-		return fmt.Errorf("write layout: %w", err)
-	}
-	_, err = c.change(ctx, sqlNewLayout, numberParam(int64(l.relid)), textParam(l.name), textParam(l.entry),
-		textParam(string(identities)), textParam(string(body)))
+	_, err = c.change(ctx, sqlNewLayout, numberParam(int64(l.relid)), textParam(l.name), textParam(l.entry), identities, body)
 	return fault(err)
 }
 

@@ -34,6 +34,7 @@ type Log struct {
 	last      store.Position // delivered
 	confirmed store.Position
 	flushed   pglogrepl.LSN // what the server may forget
+	lookedAt  time.Time     // when partitions were looked at
 	idleAt    time.Time     // when the slot was last moved over log that held nothing for us
 }
 
@@ -104,6 +105,9 @@ func (l *Log) check(ctx context.Context) (pglogrepl.LSN, error) {
 	}
 	found, err := l.s.findSlot(ctx, l.slot)
 	if err != nil {
+		return 0, err
+	}
+	if err := l.s.lookAtPartitions(ctx); err != nil {
 		return 0, err
 	}
 	var about *slotNote
@@ -200,6 +204,12 @@ func (l *Log) Next(ctx context.Context, limit int) (store.Batch, error) {
 	r, err := l.reader(ctx)
 	if err != nil {
 		return store.Batch{}, fmt.Errorf("read log: %w", err)
+	}
+	if now := time.Now(); now.Sub(l.lookedAt) >= partitionsEvery {
+		if err := l.s.lookAtPartitions(ctx); err != nil && !errors.Is(err, store.ErrTransient) {
+			return store.Batch{}, err
+		}
+		l.lookedAt = now
 	}
 	batch, xids, err := r.take(max(limit, 1))
 	if err != nil {
