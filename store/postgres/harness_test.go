@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -43,10 +44,17 @@ func TestContract(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Harness { return newUsers(t).harness() })
 }
 
+// TestContractLeastPrivilege runs the contract as two roles that have no right but those that docs/postgresql.md gives them.
+func TestContractLeastPrivilege(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) storetest.Harness { return newUsersWithRoles(t).harness() })
+}
+
 // users are an application with a database.
 type users struct {
 	url   string
 	store *postgres.Store
+	apply string // the role that the store is, and that owns the tables; "": a superuser
 }
 
 func newUsers(t *testing.T) *users {
@@ -57,9 +65,40 @@ func newUsers(t *testing.T) *users {
 	return u
 }
 
-func (u *users) open() error {
-	s, err := postgres.Open(context.Background(), u.url)
-	u.store = s
+// newUsersWithRoles is newUsers for a store that is no superuser.
+func newUsersWithRoles(t *testing.T) *users {
+	t.Helper()
+	u := new(users)
+	t.Cleanup(func() {
+		require.NoError(t, shared.a.Admin("DROP OWNED BY "+u.apply+"; DROP ROLE "+u.apply+", "+u.replicates()))
+	}) // when the database is gone
+	u.url = shared.a.Database(t)
+	u.apply = u.name() + "_apply"
+	require.NoError(t, u.exec(fmt.Sprintf(`CREATE ROLE %[1]s LOGIN; CREATE ROLE %[2]s LOGIN REPLICATION; REVOKE ALL ON SCHEMA public FROM public;
+		GRANT CONNECT ON DATABASE %[3]s TO %[1]s, %[2]s; GRANT CREATE ON DATABASE %[3]s TO %[1]s; CREATE SCHEMA dualwrite AUTHORIZATION %[1]s;
+		GRANT USAGE ON SCHEMA public TO %[1]s`, u.apply, u.replicates(), u.name())))
+	require.NoError(t, u.exec("DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN "+
+		"EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO "+u.apply+"'; END IF; END $$"))
+	require.NoError(t, u.open())
+	t.Cleanup(func() { require.NoError(t, u.store.Close()) })
+	return u
+}
+
+// replicates is the role that reads the log.
+func (u *users) replicates() string { return strings.TrimSuffix(u.apply, "_apply") + "_repl" }
+
+func (u *users) open() (err error) {
+	if u.apply == "" {
+		u.store, err = postgres.Open(context.Background(), u.url)
+		return err
+	}
+	address, err := url.Parse(u.url)
+	if err != nil {
+		return err
+	}
+	apply, replicates := *address, *address
+	apply.User, replicates.User = url.User(u.apply), url.User(u.replicates())
+	u.store, err = postgres.OpenAs(context.Background(), apply.String(), replicates.String())
 	return err
 }
 
@@ -228,6 +267,9 @@ func (u *users) create(def storetest.Table) error {
 	statements := []string{"CREATE TABLE " + quote(def.Name) + " (" + strings.Join(parts, ", ") + ")"}
 	for _, tr := range def.Triggers {
 		statements = append(statements, trigger(def, tr)...)
+	}
+	if u.apply != "" {
+		statements = append(statements, "ALTER TABLE "+quote(def.Name)+" OWNER TO "+u.apply)
 	}
 	return u.exec(strings.Join(statements, ";\n"))
 }
