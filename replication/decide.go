@@ -139,6 +139,9 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 
 func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	e := entry{Map: it.state.name, Position: it.position, Seen: it.seen, Kind: kindChange, AtMs: it.atMs}
+	if it.kind == itemRemove {
+		e.Position = it.restart // who has applied some of the rows of a TRUNCATE has not seen it
+	}
 	if it.kind != itemChange {
 		e.Kind = kindResend
 		e.Seen = ""

@@ -45,7 +45,8 @@ func TestSimulation(t *testing.T) {
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
 	for seed, defect := range map[int]string{
-		921997: "sums of two rows with each other's values were equal",
+		3005538: "who had played back some deletes of a TRUNCATE was taken to have seen it",
+		921997:  "sums of two rows with each other's values were equal",
 	} {
 		if err := simulate(seed); err != nil {
 			t.Errorf("seed %d (%s): %v\nmake simulate SEED=%d N=1", seed, defect, err, seed)

@@ -40,7 +40,7 @@ func Convert(v Value, t Type) (Value, error) {
 	if v.Kind == Null || v.Kind == t.Kind || t.Kind == Null {
 		return v, nil
 	}
-	if out, ok := convert(v, t.Kind); ok {
+	if out, ok := convert(v, t); ok {
 		return out, nil
 	}
 	if !t.Strict {
@@ -49,13 +49,16 @@ func Convert(v Value, t Type) (Value, error) {
 	return Value{}, &TypeError{v.Kind, t}
 }
 
-func convert(v Value, to Kind) (Value, bool) {
-	switch to {
+func convert(v Value, to Type) (Value, bool) {
+	switch to.Kind {
 	case Integer:
 		return toInteger(v)
 	case Real:
-		return toReal(v)
+		return toReal(v, to.Strict)
 	case Numeric:
+		if to.Strict {
+			return toDecimal(v)
+		}
 		return toNumeric(v)
 	case Bool:
 		return toBool(v)
@@ -65,7 +68,7 @@ func convert(v Value, to Kind) (Value, bool) {
 		return Value{}, false
 	default:
 		if v.Kind == Text {
-			return Value{to, v.S}, true
+			return Value{to.Kind, v.S}, true
 		}
 		return Value{}, false
 	}
@@ -91,11 +94,12 @@ func toInteger(v Value) (Value, bool) {
 	return Value{}, false
 }
 
-func toReal(v Value) (Value, bool) {
+// toReal takes what is no number, and the infinities, only for a column of reals alone.
+func toReal(v Value, strict bool) (Value, bool) {
 	switch v.Kind {
 	case Integer, Numeric, Text:
 		f, err := strconv.ParseFloat(strings.TrimSpace(v.S), 64)
-		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		if err != nil || !strict && (math.IsInf(f, 0) || math.IsNaN(f)) {
 			return Value{}, false
 		}
 		if v.Kind == Integer && strconv.FormatFloat(f, 'f', -1, 64) != v.S {
@@ -115,9 +119,65 @@ func toNumeric(v Value) (Value, bool) {
 		if n, ok := toInteger(v); ok {
 			return n, true
 		}
-		return toReal(Value{Text, v.S})
+		return toReal(Value{Text, v.S}, false)
 	}
 	return Value{}, false
+}
+
+// mostDigits bounds the decimals that are made of an exponent: PostgreSQL's numeric has no more before the point.
+const mostDigits = 131_072
+
+// toDecimal is a numeric of any length: digits, or NaN or an infinity as PostgreSQL writes them.
+func toDecimal(v Value) (Value, bool) {
+	text := strings.TrimSpace(v.S)
+	switch v.Kind {
+	case Integer:
+		return Value{Numeric, v.S}, true
+	case Real, Text:
+	default:
+		return Value{}, false
+	}
+	switch strings.ToLower(text) {
+	case "nan":
+		return Value{Numeric, "NaN"}, true
+	case "inf", "+inf", "infinity", "+infinity":
+		return Value{Numeric, "Infinity"}, true
+	case "-inf", "-infinity":
+		return Value{Numeric, "-Infinity"}, true
+	}
+	mantissa, exponent, scientific := strings.Cut(strings.ToLower(text), "e")
+	shift := 0
+	if scientific {
+		var err error
+		if shift, err = strconv.Atoi(exponent); err != nil || shift > mostDigits || shift < -mostDigits {
+			return Value{}, false
+		}
+	}
+	digits, negative := strings.CutPrefix(mantissa, "-")
+	if !negative {
+		digits = strings.TrimPrefix(digits, "+")
+	}
+	whole, fraction, _ := strings.Cut(digits, ".")
+	if whole+fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" {
+		return Value{}, false
+	}
+	point := len(whole) + shift
+	digits = whole + fraction
+	if point < 0 {
+		digits, point = strings.Repeat("0", -point)+digits, 0
+	}
+	digits += strings.Repeat("0", max(0, point-len(digits)))
+	whole, fraction = strings.TrimLeft(digits[:point], "0"), strings.TrimRight(digits[point:], "0")
+	if whole == "" {
+		whole = "0"
+	}
+	if fraction != "" {
+		whole += "." + fraction
+	}
+	if negative && whole != "0" {
+		whole = "-" + whole
+	}
+	return Value{Numeric, whole}, true
 }
 
 func toBool(v Value) (Value, bool) {
@@ -135,7 +195,7 @@ func toText(v Value) (Value, bool) {
 	case Blob:
 		return Value{}, false
 	case Real:
-		if !strings.ContainsAny(v.S, ".eE") { // as SQLite writes a real that is whole
+		if strings.Trim(v.S, "-0123456789") == "" { // as SQLite writes a real that is whole
 			return Str(v.S + ".0"), true
 		}
 	}

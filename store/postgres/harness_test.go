@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,20 +66,28 @@ func newUsers(t *testing.T) *users {
 	return u
 }
 
+// parameters is held while privileges on parameters change, which a server does not let two do at a time.
+var parameters sync.Mutex
+
 // newUsersWithRoles is newUsers for a store that is no superuser.
 func newUsersWithRoles(t *testing.T) *users {
 	t.Helper()
 	u := new(users)
-	t.Cleanup(func() {
+	t.Cleanup(func() { // when the database is gone
+		parameters.Lock()
+		defer parameters.Unlock()
 		require.NoError(t, shared.a.Admin("DROP OWNED BY "+u.apply+"; DROP ROLE "+u.apply+", "+u.replicates()))
-	}) // when the database is gone
+	})
 	u.url = shared.a.Database(t)
 	u.apply = u.name() + "_apply"
 	require.NoError(t, u.exec(fmt.Sprintf(`CREATE ROLE %[1]s LOGIN; CREATE ROLE %[2]s LOGIN REPLICATION; REVOKE ALL ON SCHEMA public FROM public;
 		GRANT CONNECT ON DATABASE %[3]s TO %[1]s, %[2]s; GRANT CREATE ON DATABASE %[3]s TO %[1]s; CREATE SCHEMA dualwrite AUTHORIZATION %[1]s;
 		GRANT USAGE ON SCHEMA public TO %[1]s`, u.apply, u.replicates(), u.name())))
-	require.NoError(t, u.exec("DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN "+
-		"EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO "+u.apply+"'; END IF; END $$"))
+	parameters.Lock()
+	err := u.exec("DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN "+
+		"EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO "+u.apply+"'; END IF; END $$")
+	parameters.Unlock()
+	require.NoError(t, err)
 	require.NoError(t, u.open())
 	t.Cleanup(func() { require.NoError(t, u.store.Close()) })
 	return u

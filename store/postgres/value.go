@@ -28,47 +28,8 @@ func (t pgType) cast() string { return quote(t.schema) + "." + quote(t.name) }
 
 // newType tells how values of a type are handled, by the name of its base type in pg_type.
 func newType(schema, name, base string) pgType {
-	t := pgType{schema: schema, name: name, base: base, kind: kindOf(base), comparable: true}
-	switch base {
-	case "bpchar":
-		t.padded = true
-	case "float4":
-		t.float4 = true
-	case "int2", "int4", "int8", "oid", "float8", "numeric", "bool", "text", "varchar", "name", "bytea", "date", "time", "timestamp",
-		"timestamptz", "uuid", "jsonb", "inet", "macaddr", "macaddr8", "bit", "varbit":
-	default:
-		t.comparable = false
-	}
-	return t
-}
-
-// kindOf is the family of a base type's values. What has none of its own passes as PostgreSQL's text of it.
-func kindOf(base string) store.Kind {
-	switch base {
-	case "int2", "int4", "int8", "oid":
-		return store.Integer
-	case "float4", "float8":
-		return store.Real
-	case "numeric":
-		return store.Numeric
-	case "bool":
-		return store.Bool
-	case "bytea":
-		return store.Blob
-	case "date":
-		return store.Date
-	case "time":
-		return store.Time
-	case "timestamp":
-		return store.Timestamp
-	case "timestamptz":
-		return store.TimestampTZ
-	case "uuid":
-		return store.UUID
-	case "json", "jsonb":
-		return store.JSON
-	}
-	return store.Text
+	f := formOf(base)
+	return pgType{schema: schema, name: name, base: base, kind: f.kind, comparable: !f.byText, padded: base == "bpchar", float4: base == "float4"}
 }
 
 // read makes a value of PostgreSQL's text of it.
