@@ -38,6 +38,10 @@ func (e *Engine) liveSide(ctx context.Context, side tablemap.Side, out map[strin
 	if err != nil {
 		return err
 	}
+	waits, err := anything(ctx, view, store.QueueTable, store.HeldTable)
+	if err != nil {
+		return err
+	}
 	from := side.Other()
 	for _, name := range sortedKeys(all) {
 		live := out[name]
@@ -45,8 +49,10 @@ func (e *Engine) liveSide(ctx context.Context, side tablemap.Side, out map[strin
 		s := &live.Streams[from]
 		s.From, s.To = e.Link.Sides[from], e.Link.Sides[side]
 		live.Streams[side].From, live.Streams[side].To = s.To, s.From
-		if err := pending(ctx, view, name, s); err != nil {
-			return err
+		if waits {
+			if err := pending(ctx, view, name, s); err != nil {
+				return err
+			}
 		}
 		out[name] = live
 	}
@@ -76,6 +82,20 @@ func selectAll[T any](ctx context.Context, r store.Reader, table string, of func
 		out[i] = of(row)
 	}
 	return out, nil
+}
+
+// anything reports whether one of the tables has a row.
+func anything(ctx context.Context, r store.Reader, tables ...string) (bool, error) {
+	for _, table := range tables {
+		rows, err := r.Select(ctx, store.Query{Table: table, Limit: 1})
+		if err != nil {
+			return false, fmt.Errorf("read %s: %w", table, err)
+		}
+		if len(rows) > 0 {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // pending counts what waits for one map on the side that it is to be written to.

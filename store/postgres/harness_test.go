@@ -84,8 +84,8 @@ func newUsersWithRoles(t *testing.T) *users {
 		GRANT CONNECT ON DATABASE %[3]s TO %[1]s, %[2]s; GRANT CREATE ON DATABASE %[3]s TO %[1]s; CREATE SCHEMA dualwrite AUTHORIZATION %[1]s;
 		GRANT USAGE ON SCHEMA public TO %[1]s`, u.apply, u.replicates(), u.name())))
 	parameters.Lock()
-	err := u.exec("DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN "+
-		"EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO "+u.apply+"'; END IF; END $$")
+	err := u.exec("DO $$ BEGIN IF current_setting('server_version_num')::int >= 150000 THEN " +
+		"EXECUTE 'GRANT SET ON PARAMETER session_replication_role TO " + u.apply + "'; END IF; END $$")
 	parameters.Unlock()
 	require.NoError(t, err)
 	require.NoError(t, u.open())

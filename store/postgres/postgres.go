@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,6 +37,8 @@ type Store struct {
 	replica replicaConfig
 	ledger  map[string]*ledgerTable
 	plans   *plans
+
+	ledgered atomic.Bool // a ledger has been seen
 
 	mu     sync.Mutex
 	open   map[*session]struct{} // in use

@@ -77,9 +77,18 @@ func (v *View) Lookup(ctx context.Context, rel *store.Relation, keys []store.Row
 	return v.s.lookup(ctx, v.c, rel, keys)
 }
 
-// tolerant calls a read of the ledger; where there is no ledger it is empty, and the view goes on.
+// tolerant calls a read of the ledger; where there is no ledger it is empty, and the view goes on. Once there is one, no
+// more is made of it: it goes only with the database as it was.
 func (v *View) tolerant(ctx context.Context, read func() error) error {
 	if err := v.usable(); err != nil {
+		return err
+	}
+	if v.s.ledgered.Load() {
+		err := read()
+		if absent(err) {
+			v.s.ledgered.Store(false)
+			return store.Transient(err)
+		}
 		return err
 	}
 	if err := v.c.exec(ctx, sqlSavepoint); err != nil {
@@ -92,6 +101,7 @@ func (v *View) tolerant(ctx context.Context, read func() error) error {
 	if err != nil {
 		return err
 	}
+	v.s.ledgered.Store(true)
 	return fault(v.c.exec(ctx, sqlRelease))
 }
 
