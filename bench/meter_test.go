@@ -52,21 +52,20 @@ var (
 
 // times reports time of ours / time of the peer's.
 func (m *measurement) times(b *testing.B) {
-	var ratios []float64
-	for i := range m.Ours {
-		ratios = append(ratios, m.Ours[i].Seconds/m.Peers[i].Seconds)
-	}
-	m.Ratio = spreadOf(ratios)
-	m.report(b)
+	m.ratios(b, func(ours, peers float64) float64 { return ours / peers })
 }
 
 // rates reports rate of ours / rate of the peer's.
 func (m *measurement) rates(b *testing.B) {
-	var ratios []float64
+	m.ratios(b, func(ours, peers float64) float64 { return peers / ours })
+}
+
+func (m *measurement) ratios(b *testing.B, of func(ours, peers float64) float64) {
+	var all []float64
 	for i := range m.Ours {
-		ratios = append(ratios, m.Peers[i].Seconds/m.Ours[i].Seconds)
+		all = append(all, of(m.Ours[i].Seconds, m.Peers[i].Seconds))
 	}
-	m.Ratio = spreadOf(ratios)
+	m.Ratio = spreadOf(all)
 	m.report(b)
 }
 

@@ -104,12 +104,39 @@ func run(t *testing.T, url, sql string) string {
 // sample looks, again and again, how far each log has been confirmed, and then how far the other side has come, durably:
 // the latter must not be less. What it returns ends the looking and tells how often it could look.
 func (c *serverCrashes) sample(urls [2]string) func() int {
-	done := make(chan struct{})
-	var all sync.WaitGroup
 	var n atomic.Int64
-	for i, url := range urls {
-		all.Go(func() {
-			tick := time.NewTicker(20 * time.Millisecond)
+	end := onBothSides(20*time.Millisecond, func(side int) bool {
+		confirmed, err := ask(urls[side], "SELECT (s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' "+
+			"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name")
+		if err != nil || confirmed == "" {
+			return true // the server is down, or nothing has begun
+		}
+		reached, err := ask(urls[1-side], `SELECT "position" FROM dualwrite.marker WHERE writer = 'stream' ORDER BY seq DESC LIMIT 1`)
+		if err != nil || len(reached) < 16 {
+			return true
+		}
+		first, second, _ := strings.Cut(confirmed, " ")
+		flushed, _ := strconv.ParseUint(first, 10, 64)
+		allowed, _ := strconv.ParseUint(second, 10, 64)
+		cursor, _ := strconv.ParseUint(reached[:16], 16, 64)
+		if n.Add(1); flushed > cursor+1 && flushed > allowed {
+			c.t.Errorf("the log of side %d is confirmed up to %X; the other side has come to %s", side, flushed, reached)
+		}
+		return true
+	})
+	return func() int {
+		end()
+		return int(n.Load())
+	}
+}
+
+// onBothSides does something for each side at every tick, until it returns false or the end is called, which waits.
+func onBothSides(every time.Duration, work func(side int) bool) (end func()) {
+	done := make(chan struct{})
+	var both sync.WaitGroup
+	for side := range 2 {
+		both.Go(func() {
+			tick := time.NewTicker(every)
 			defer tick.Stop()
 			for {
 				select {
@@ -117,29 +144,15 @@ func (c *serverCrashes) sample(urls [2]string) func() int {
 					return
 				case <-tick.C:
 				}
-				confirmed, err := ask(url, "SELECT (s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' "+
-					"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name")
-				if err != nil || confirmed == "" {
-					continue // the server is down, or nothing has begun
-				}
-				reached, err := ask(urls[1-i], `SELECT "position" FROM dualwrite.marker WHERE writer = 'stream' ORDER BY seq DESC LIMIT 1`)
-				if err != nil || len(reached) < 16 {
-					continue
-				}
-				first, second, _ := strings.Cut(confirmed, " ")
-				flushed, _ := strconv.ParseUint(first, 10, 64)
-				allowed, _ := strconv.ParseUint(second, 10, 64)
-				cursor, _ := strconv.ParseUint(reached[:16], 16, 64)
-				if n.Add(1); flushed > cursor+1 && flushed > allowed {
-					c.t.Errorf("the log of side %d is confirmed up to %X; the other side has come to %s", i, flushed, reached)
+				if !work(side) {
+					return
 				}
 			}
 		})
 	}
-	return func() int {
+	return func() {
 		close(done)
-		all.Wait()
-		return int(n.Load())
+		both.Wait()
 	}
 }
 
@@ -167,30 +180,14 @@ func resilient(t *testing.T, urls [2]string, seed uint64) (written *atomic.Int64
 		{chance: rand.New(rand.NewPCG(seed, 1)), own: "F", table: "custtable", key: "account", name: "name", last: map[int]int{}},
 		{chance: rand.New(rand.NewPCG(seed, 2)), own: "D", table: "account", key: "accountnumber", name: "fullname", last: map[int]int{}},
 	}
-	done := make(chan struct{})
-	var all sync.WaitGroup
-	for i, u := range users {
-		all.Go(func() {
-			tick := time.NewTicker(writeEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-done:
-					return
-				case <-tick.C:
-				}
-				if err := u.say(urls[i]); err != nil {
-					t.Error(err)
-					return
-				}
-				written.Add(1)
-			}
-		})
-	}
-	return written, func() {
-		close(done)
-		all.Wait()
-	}
+	return written, onBothSides(writeEvery, func(side int) bool {
+		if err := users[side].say(urls[side]); err != nil {
+			t.Error(err)
+			return false
+		}
+		written.Add(1)
+		return true
+	})
 }
 
 // say carries out one statement, whatever becomes of the server meanwhile.
