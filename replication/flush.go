@@ -3,13 +3,16 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
-// flush applies a unit of items in one target transaction, if they ask for any, and moves the cursor to reached.
+// flush applies a unit of items in one target transaction, if they ask for any, and moves the cursor to reached. Where it
+// says that a note was met it waits for the disk: whoever reads that goes by what is in the queue then, even when the server
+// has crashed meanwhile.
 func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position) error {
 	changes, sent, err := s.decide(ctx, unit)
 	if err != nil {
@@ -20,7 +23,8 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position)
 		s.skippedUser = s.skippedUser || len(unit) > 0
 		return nil
 	}
-	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached), relaxed: s.target.Limits().Relaxed}}
+	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
+		relaxed: s.target.Limits().Relaxed && !slices.ContainsFunc(errands, func(it *item) bool { return it.kind == itemNote })}}
 	err = f.run(ctx)
 	if isRowFault(err) {
 		f.careful = true

@@ -255,6 +255,9 @@ func (u *users) observe(w *world, side tablemap.Side) error {
 	return nil
 }
 
+// forget takes into account that a side may have gone back to what it had of the other's rows before.
+func (u *users) forget(side tablemap.Side) { clear(u.told[side.Other()]) }
+
 // follow checks that the row of a key with one writer is the one it had last on the other side, or a later one.
 func (u *users) follow(w *world, owner tablemap.Side, key, got string) error {
 	story, at := u.story[owner][key], u.told[owner][key]

@@ -80,6 +80,7 @@ func (s *Store) Capture(_ context.Context, relations ...store.Relation) error {
 		c.install()
 		s.db.adopt(&c)
 	}
+	s.db.unsynced = nil
 	if len(fresh) > 0 {
 		s.db.log.keep()
 	}
@@ -107,6 +108,7 @@ func (s *Store) Release(_ context.Context, tables ...string) error {
 			s.db.captures[t.rows] = nil
 		}
 	}
+	s.db.unsynced = nil
 	s.db.letGo()
 	return nil
 }

@@ -29,6 +29,9 @@ type Options struct {
 	CopyRows int
 	// Remarks is what Preflight returns.
 	Remarks []store.Remark
+	// Forgets makes commits that are relaxed come into the log, and stay in a crash that forgets, only with the next durable
+	// one, or Sync.
+	Forgets bool
 	// LetsGo lets go of the log while no table is captured and nobody follows it.
 	LetsGo bool
 	// Batch bounds the batches of logs, so that transactions are cut; 0: as the caller asks.
@@ -50,6 +53,13 @@ type Database struct {
 	life     uint64 // raised by a crash
 	log      wal
 	reader   *Log
+	unsynced *unsynced // nil: all is durable
+}
+
+// unsynced is what was, before commits that are not durable yet.
+type unsynced struct {
+	trees []tree
+	last  uint64 // of the log
 }
 
 // New makes an empty database.
@@ -148,10 +158,45 @@ func (d *Database) committed() []tree {
 func (d *Database) Crash() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.crash()
+	d.unsynced = nil
+}
+
+// Forget is a crash that undoes the commits that are not durable yet.
+func (d *Database) Forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.crash()
+	if d.unsynced == nil {
+		return
+	}
+	copy(d.trees, d.unsynced.trees)
+	d.snapshot = nil
+	d.gen++
+	d.log.truncate(d.unsynced.last)
+	d.unsynced = nil
+}
+
+func (d *Database) crash() {
 	if d.active != nil {
 		d.active.rollback()
 	}
 	d.life++
+}
+
+// Sync makes durable what was committed.
+func (d *Database) Sync() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unsynced = nil
+}
+
+// durable is the last change that is in the log for readers.
+func (d *Database) durable() uint64 {
+	if d.unsynced != nil {
+		return d.unsynced.last
+	}
+	return d.log.last
 }
 
 // LoseLog makes the log forget the changes up to a position.

@@ -76,6 +76,13 @@ func (w *wal) purge(upTo uint64) {
 	w.purged = upTo
 }
 
+// truncate takes back what comes after a number.
+func (w *wal) truncate(last uint64) {
+	w.last = last
+	w.purged = min(w.purged, last)
+	w.records = w.records[:last-w.purged]
+}
+
 func (w *wal) clone() wal {
 	out := *w
 	out.records = slices.Clone(w.records)
@@ -188,7 +195,11 @@ func (l *Log) batch(limit int) store.Batch {
 	var out store.Batch
 	whole, end, read := 0, l.read, l.read // changes and place of the last whole transaction; place read
 	own := false                          // between the two rows of a marker
+	durable := l.db.durable()
 	for _, r := range l.db.log.after(l.read) {
+		if r.seq > durable {
+			break
+		}
 		if c, reported := r.change(); reported {
 			if len(out.Changes) >= limit {
 				break
@@ -268,7 +279,7 @@ func (l *Log) Confirm(_ context.Context, upTo store.Position) error {
 	if err != nil {
 		return err
 	}
-	l.db.log.purge(min(seq, l.db.log.last))
+	l.db.log.purge(min(seq, l.db.durable()))
 	return nil
 }
 

@@ -184,12 +184,15 @@ func (t *txn) admit(m store.Marker) error {
 	if t.epoch(m.Writer) != m.Epoch {
 		return fmt.Errorf("begin as %s: %w", m.Writer, store.ErrFenced)
 	}
-	last, found := t.lastMarker(m.Writer)
+	last := int64(0)
+	if end, found := t.lastMarker(m.Writer); found {
+		last = end[1].Int64()
+	}
 	switch {
-	case found && last[1].Int64() >= m.Seq:
+	case last >= m.Seq:
 		return fmt.Errorf("begin as %s: %w", m.Writer, store.ErrFenced)
-	case found && last[1].Int64()+1 != m.Seq:
-		return fmt.Errorf("begin as %s: transaction %d does not follow on %s", m.Writer, m.Seq, last[1].S)
+	case last+1 < m.Seq:
+		return store.Because("the database has lost transactions in a crash", fmt.Errorf("transaction %d does not follow on %d", m.Seq, last))
 	}
 	return nil
 }

@@ -153,7 +153,11 @@ func (tx *Tx) Commit(_ context.Context, body string) error {
 		return err
 	}
 	tx.txn.write(tx.db.catalog.ledger[store.MarkerTable], markerRow(tx.marker, store.MarkerEnd, body))
-	tx.txn.commit()
+	if tx.marker.Relaxed {
+		tx.txn.relax()
+	} else {
+		tx.txn.commit()
+	}
 	tx.db.mu.Unlock()
 	return tx.db.call("committed")
 }

@@ -29,7 +29,22 @@ func (d *Database) start() (*txn, error) {
 	return t, nil
 }
 
+// commit commits durably, and with it all that was committed before.
 func (t *txn) commit() {
+	t.end()
+	t.db.unsynced = nil
+}
+
+// relax commits so that a crash may undo it.
+func (t *txn) relax() {
+	last := t.db.log.last
+	t.end()
+	if t.db.unsynced == nil && t.db.options.Forgets {
+		t.db.unsynced = &unsynced{t.saved, last}
+	}
+}
+
+func (t *txn) end() {
 	if t.done {
 		return
 	}

@@ -74,9 +74,9 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return fault(err)
 	case tags[begun-1].RowsAffected() != 1:
 		return store.ErrFenced
-	case last > 0 && last+1 < m.Seq:
+	case last+1 < m.Seq:
 		return store.Because("the server has lost transactions in a crash", fmt.Errorf("transaction %d does not follow on %d", m.Seq, last))
-	case last > 0 && last+1 != m.Seq:
+	case last+1 != m.Seq:
 		return fmt.Errorf("transaction %d does not follow on %d", m.Seq, last)
 	}
 	return nil

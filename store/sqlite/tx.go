@@ -95,7 +95,7 @@ func (tx *Tx) begin(ctx context.Context) error {
 		return fault(err)
 	case epoch != m.Epoch || seq >= m.Seq:
 		return store.ErrFenced
-	case seq > 0 && seq+1 != m.Seq:
+	case seq+1 != m.Seq:
 		return fmt.Errorf("transaction %d does not follow on %d", m.Seq, seq)
 	}
 	if tx.version, err = tx.c.number(ctx, sqlSchemaVersion); err != nil {

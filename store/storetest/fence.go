@@ -15,6 +15,7 @@ func fenceTests() []testCase {
 		{"a transaction of an earlier attempt cannot begin", fenceStaleBegin},
 		{"a transaction of an earlier attempt cannot commit", fenceStaleCommit},
 		{"a sequence number is taken once", fenceSeqTaken},
+		{"a sequence number that leaves some out is refused, of a writer that has none, too", fenceSeqSkipped},
 		{"counts on beyond nine, apart from writers of like names", fenceCounts},
 		{"a rolled back transaction does not take its number", fenceRollback},
 		{"an error of commit that leaves the outcome open is told by fence", fenceLostCommit},
@@ -43,6 +44,28 @@ func fenceCursor(b *bundle) {
 		b.want("cursor", *c, store.Cursor{Writer: "stream", Epoch: c.Epoch, Seq: seq, Position: p, Body: `{"end":"` + string(p) + `"}`})
 	}
 	b.want("number of transactions", b.cur["stream"].Seq, int64(3))
+}
+
+// fenceSeqSkipped: a writer that has counted further than the database knows has lost transactions to a crash.
+func fenceSeqSkipped(b *bundle) {
+	b.capture()
+	b.fence("stream")
+	refused := func(skipped int64) {
+		m := b.marker("stream")
+		m.Seq += skipped
+		tx, err := b.Store.Begin(b.ctx, m)
+		if err == nil {
+			b.must(tx.Rollback())
+			b.Fatalf("transaction %d began", m.Seq)
+		}
+	}
+	refused(1)
+	m := b.marker("stream")
+	b.commit(m, b.begin(m), "")
+	refused(1)
+	refused(7)
+	m = b.marker("stream")
+	b.commit(m, b.begin(m), "")
 }
 
 func fenceEpoch(b *bundle) {
