@@ -168,6 +168,9 @@ func (w *world) hook(side tablemap.Side, op string) error {
 	if w.ending {
 		return nil
 	}
+	if op == "begin" && w.forgets && w.late.IntN(200) == 0 { // between what was read and the transaction that goes by it
+		w.forget(side)
+	}
 	if w.rand.IntN(12) == 0 {
 		w.users.act(w, tablemap.Side(w.rand.IntN(2)))
 	}
@@ -209,9 +212,7 @@ func (w *world) first(err error) error {
 func (w *world) crash() {
 	if n := w.rand.IntN(3); n < 2 {
 		if w.forgets && w.late.IntN(2) == 0 {
-			w.story.tell("database %d forgets", n)
-			w.dbs[n].Forget()
-			w.users.forget(tablemap.Side(n))
+			w.forget(tablemap.Side(n))
 			return
 		}
 		w.dbs[n].Crash()
@@ -221,6 +222,12 @@ func (w *world) crash() {
 	for _, c := range w.maps {
 		c.forget()
 	}
+}
+
+func (w *world) forget(side tablemap.Side) {
+	w.story.tell("database %d forgets", side)
+	w.dbs[side].Forget()
+	w.users.forget(side)
 }
 
 // stream lets one direction do one step. After an error that another attempt may mend there will be another attempt.
