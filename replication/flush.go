@@ -251,8 +251,7 @@ func (f *flushing) runErrands(ctx context.Context, tx store.Tx) error {
 		case itemCheck:
 			err = f.check(ctx, tx, it)
 		case itemLost:
-			alarm := tablemap.Alarm{Kind: tablemap.AlarmFault,
-				Message: "table " + it.change.Table + " was truncated, or a mapped column of it is gone; run the map again"}
+			alarm := tablemap.Alarm{Kind: tablemap.AlarmFault, Message: it.lost()}
 			err = f.takeOff(ctx, tx, f.modes[it.state.name], alarm)
 		}
 		if err != nil {

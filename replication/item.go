@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 
 	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
 )
 
 // item is one thing that a stream has read from the log and that concerns the other side.
@@ -66,6 +67,20 @@ func (it *item) keys() []string {
 		keys = append(keys, store.EncodeRow(k))
 	}
 	return keys
+}
+
+// lost says to people why the map has to stop.
+func (it *item) lost() string {
+	table := "table " + it.change.Table
+	switch applies := it.state.def.Map.Truncate == tablemap.TruncateApply; {
+	case it.change.Op != store.Truncate:
+		return "a mapped column of " + table + " is gone; run the map again"
+	case applies && !it.state.flow.overwrites():
+		return table + " was truncated, on the side that does not win; run the map again, and the rows come back"
+	case applies:
+		return table + " was truncated before an initial write was complete; run the map again"
+	}
+	return table + " was truncated; run the map again, or set `truncate: apply` for the next time"
 }
 
 // keyHash names a key in an end row.
