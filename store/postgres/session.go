@@ -129,6 +129,11 @@ type postponedError struct{ error }
 
 func (e postponedError) Is(target error) bool { return errors.Is(e.error, target) }
 
+func (e postponedError) As(target any) bool {
+	_, server := target.(**pgconn.PgError)
+	return !server && errors.As(e.error, target)
+}
+
 // run sends statements in one go, each prepared once per connection, and reads their results in order. After an error
 // those that follow have not been carried out.
 func (c *session) run(ctx context.Context, each visit, statements ...statement) ([]pgconn.CommandTag, error) {
