@@ -33,13 +33,20 @@ member:
 INSERT INTO member (id, family, name) SELECT value, value, 'member ' || value FROM generate_series(1, 3000)`
 )
 
+// familyLink is a link with families and members that have come across.
+func familyLink(t *testing.T, maps string) *harness.Link {
+	t.Helper()
+	l := postgresLink(t, families, families, maps, "family", "member")
+	l.Left.Exec(fill)
+	l.Right.Becomes("SELECT count(*) FROM member", "3000")
+	return l
+}
+
 // A TRUNCATE of the master deletes the mapped rows on the other side, children first, also those that wait in the queue,
 // and no others.
 func TestTruncateIsCarriedAcross(t *testing.T) {
 	t.Parallel()
-	l := postgresLink(t, families, families, familyMaps, "family", "member")
-	l.Left.Exec(fill)
-	l.Right.Becomes("SELECT count(*) FROM member", "3000")
+	l := familyLink(t, familyMaps)
 	l.Left.Exec("TRUNCATE member")
 	l.Right.Becomes("SELECT count(*) FROM member", "0")
 
@@ -66,9 +73,7 @@ func TestTruncateIsCarriedAcross(t *testing.T) {
 // is not to be carried across.
 func TestTruncateStopsTheMap(t *testing.T) {
 	t.Parallel()
-	l := postgresLink(t, families, families, familyMaps, "family", "member")
-	l.Left.Exec(fill)
-	l.Right.Becomes("SELECT count(*) FROM member", "3000")
+	l := familyLink(t, familyMaps)
 	l.Right.Exec("TRUNCATE member")
 	r := l.Await("member", harness.NotRunning)
 	require.Contains(t, r.Reason, "member was truncated")
@@ -76,9 +81,7 @@ func TestTruncateStopsTheMap(t *testing.T) {
 	l.Do("run", "member", "--yes")
 	require.Equal(t, 3000, l.Right.Int("SELECT count(*) FROM member"), "the master's rows have come back")
 
-	l = postgresLink(t, families, families, strings.ReplaceAll(familyMaps, "truncate: apply", "truncate: refuse"), "family", "member")
-	l.Left.Exec(fill)
-	l.Right.Becomes("SELECT count(*) FROM member", "3000")
+	l = familyLink(t, strings.ReplaceAll(familyMaps, "truncate: apply", "truncate: refuse"))
 	l.Left.Exec("TRUNCATE member")
 	require.Contains(t, l.Await("member", harness.NotRunning).Reason, "member was truncated")
 	require.Equal(t, 3000, l.Right.Int("SELECT count(*) FROM member"))

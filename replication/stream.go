@@ -87,8 +87,8 @@ func (s *Stream) open(ctx context.Context) error {
 	return nil
 }
 
-// anew forgets what earlier attempts knew: no map was attached when the log began, and of what our writers have done on
-// the source before, nothing is in it.
+// anew forgets what earlier attempts knew: when the log began, no map was attached that carries anything from this side, and
+// of what our writers have done on the source before, nothing is in it.
 func (s *Stream) anew(ctx context.Context, since store.Position) error {
 	err := s.writer.do(ctx, marker{position: since}, func(tx store.Tx) (body, error) {
 		return body{}, tx.Delete(ctx, store.Query{Table: store.FlowTable})

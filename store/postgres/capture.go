@@ -145,7 +145,7 @@ func (l *layout) pull(ctx context.Context, c *session, info *tableInfo) error {
 		l.body.Parts = make(map[string]string, len(found))
 	}
 	for _, f := range found {
-		if info.kind == "p" {
+		if l.body.Parts != nil {
 			l.body.Parts[f.oid] = f.file
 		}
 		if f.ident == identityFull {
