@@ -81,19 +81,19 @@ func TestAcceptance04InitialWriteAfterCrash(t *testing.T) {
 func initialWriteAfterCrash(t *testing.T, pair harness.Pair) {
 	server := harness.StartTemporal(t)
 	l := harness.New(t, harness.Setup{Pair: pair, Server: server, Maps: customers,
-		Left:  leftCustomers + auditLeft + leftRange(1, 30000, "finops"),
-		Right: rightCustomers + auditRight + rightRange(20001, 50000, "dataverse")})
+		Left:  leftCustomers + auditLeft + leftRange(1, 50000, "finops"),
+		Right: rightCustomers + auditRight + rightRange(40001, 70000, "dataverse")})
 	w := l.Work()
 	l.Do("run", "customers", "--no-wait")
 	l.Right.Exceeds("SELECT count(*) FROM account", 31000)
 	w.Kill()
 	server.Kill()
-	require.Less(t, l.Right.Int("SELECT count(*) FROM account"), 50000, "killed in the middle")
+	require.Less(t, l.Right.Int("SELECT count(*) FROM account"), 70000, "killed in the middle")
 	server.Start()
 	l.Work()
 	s := l.Await("customers", harness.Running)
 	require.Equal(t, "succeeded", s.InitialSync.State)
-	require.Equal(t, 50000, l.Equal("customers"))
+	require.Equal(t, 70000, l.Equal("customers"))
 	l.Same(allLeft, allRight)
 	const twice = "SELECT account FROM audit WHERE op = 'i' GROUP BY account HAVING count(*) > 1"
 	require.Empty(t, l.Left.Rows(twice))

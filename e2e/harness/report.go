@@ -1,5 +1,7 @@
 package harness
 
+import "encoding/json"
+
 // Status of a map, as `status` prints it.
 type Status string
 
@@ -134,20 +136,30 @@ func (l *Link) Status(name string) Report {
 // Await waits until a map has a status.
 func (l *Link) Await(name string, want Status) Report {
 	l.t.Helper()
-	var r Report
-	if !polled(Patience, func() bool { r = l.Status(name); return r.Status == want }) {
-		l.t.Fatalf("%s is %s, not %s: %s", name, r.Status, want, r.Reason)
-	}
-	return r
+	return l.await(name, string(want), func(r Report) bool { return r.Status == want })
 }
 
 // AwaitHealth waits until a map has a health.
 func (l *Link) AwaitHealth(name, want string) {
 	l.t.Helper()
+	l.await(name, want, func(r Report) bool { return r.Health == want })
+}
+
+// await waits until a map is as it should be. A server or worker that has just been started may leave one question
+// without an answer: it is asked again.
+func (l *Link) await(name, want string, ok func(Report) bool) Report {
+	l.t.Helper()
 	var r Report
-	if !polled(Patience, func() bool { r = l.Status(name); return r.Health == want }) {
-		l.t.Fatalf("%s is %s, not %s", name, r.Health, want)
+	var last Result
+	done := polled(Patience, func() bool {
+		last = l.Try("status", name, "-o", "json")
+		r = Report{}
+		return last.Exit == 0 && json.Unmarshal([]byte(last.Out), &r) == nil && ok(r)
+	})
+	if !done {
+		l.t.Fatalf("%s is not %s: exit code %d\n%s%s", name, want, last.Exit, last.Out, last.Err)
 	}
+	return r
 }
 
 // Failures are the failed rows of a map.

@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dualwrite/dualwrite/cmd/dualwrite/devserver"
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
 )
 
 // launch starts a Temporal server and waits until it answers queries.
@@ -51,7 +51,8 @@ type Temporal struct {
 func StartTemporal(t testing.TB) *Temporal {
 	t.Helper()
 	s := &Temporal{t: t, options: devserver.Options{
-		Program: os.Getenv(variableCLI), StateDir: filepath.Join(t.TempDir(), "temporal"), Grace: 5 * time.Second}}
+		Program: os.Getenv(variableCLI), StateDir: filepath.Join(t.TempDir(), "temporal"), Grace: 5 * time.Second,
+		Port: postgrestest.FreePort(), UIPort: postgrestest.FreePort()}} // which stay free while it is down
 	s.Start()
 	t.Cleanup(func() {
 		if s.server != nil {
@@ -72,13 +73,6 @@ func (s *Temporal) Start() {
 	if s.server, err = launch(s.options); err != nil {
 		s.t.Fatal(err)
 	}
-	s.options.Port, s.options.UIPort = portOf(s.server.Address()), portOf(s.server.UI())
-}
-
-func portOf(address string) int {
-	_, port, _ := net.SplitHostPort(strings.TrimPrefix(address, "http://"))
-	n, _ := strconv.Atoi(port)
-	return n
 }
 
 // Kill ends the server by SIGKILL and waits until it is gone.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -23,6 +24,7 @@ type event struct {
 type counter struct {
 	out                     io.Writer
 	packages                map[string]*testPackage
+	reasons                 []string // of tests that failed, told once more at the end
 	passed, failed, skipped int
 }
 
@@ -138,6 +140,7 @@ func (c *counter) end(name, testName, action string) {
 	switch {
 	case action == "fail":
 		c.show(name+" "+testName, t.output.String())
+		c.reasons = append(c.reasons, reason(name+" "+testName, t.output.String())...)
 		if !t.failed {
 			p.failed++
 		}
@@ -206,8 +209,38 @@ func (c *counter) show(what, output string) {
 	}
 }
 
-// close prints the last line and returns the exit code.
+// said is how a test's message begins: where it was said.
+var said = regexp.MustCompile(`^\s+\w+\.go:\d+: `)
+
+// reason is the beginning of what a failed test said, without the program's own output, under the test's name; nothing
+// if it said nothing. Where logs are cut, their end is kept.
+func reason(what, output string) []string {
+	const messages, lines, width = 3, 12, 300
+	var found []string
+	message, line := 0, 0
+	for text := range strings.Lines(output) {
+		switch {
+		case said.MatchString(text):
+			message, line = message+1, 0
+		case message == 0 || strings.HasPrefix(text, "---") || strings.HasPrefix(text, "==="):
+			continue
+		}
+		if line++; message > messages || line > lines {
+			continue
+		}
+		found = append(found, strings.TrimRight(text[:min(len(text), width)], "\n"))
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return append([]string{"--- " + what}, found...)
+}
+
+// close prints the reasons of failures once more, and the last line, and returns the exit code.
 func (c *counter) close() int {
+	for _, line := range c.reasons {
+		fmt.Fprintln(c.out, line)
+	}
 	if c.passed+c.failed == 0 {
 		c.fail("no test has run", "")
 	}

@@ -73,6 +73,21 @@ not an event`, "")
 	}
 }
 
+// The end of a long log tells why a test failed: what it said first, not the output of programs around it.
+func TestReasonsAtTheEnd(t *testing.T) {
+	t.Parallel()
+	_, all, _ := count(t, `{"Action":"output","Package":"p","Test":"B","Output":"=== RUN   B\n"}
+{"Action":"output","Package":"p","Test":"B","Output":"noise of a server\n"}
+{"Action":"output","Package":"p","Test":"B","Output":"    b_test.go:7: 1 is not 2\n"}
+{"Action":"output","Package":"p","Test":"B","Output":"        because\n"}
+{"Action":"fail","Package":"p","Test":"B"}
+{"Action":"fail","Package":"p"}`, "")
+	const end = "--- p B\n    b_test.go:7: 1 is not 2\n        because\n0 passed, 1 failed\n"
+	if !strings.HasSuffix(all, end) {
+		t.Error(all)
+	}
+}
+
 func TestCommandThatFails(t *testing.T) {
 	t.Parallel()
 	const passing = `{"Action":"pass","Package":"p","Test":"A"}

@@ -66,7 +66,7 @@ func Start(options Options) (*Cluster, error) {
 		return nil, errors.Join(err, c.guard.end())
 	}
 	for range 10 {
-		c.Port = freePort()
+		c.Port = FreePort()
 		if err = c.Run(); err == nil {
 			return c, nil
 		}
@@ -183,9 +183,9 @@ func (c *Cluster) run(name string, args ...string) error {
 	return nil
 }
 
-// freePort is a port that nobody listens on, below those that systems give to outgoing connections: it stays free while
+// FreePort is a port that nobody listens on, below those that systems give to outgoing connections: it stays free while
 // the server is down.
-func freePort() int {
+func FreePort() int {
 	for {
 		port := 20000 + rand.IntN(12000)
 		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
