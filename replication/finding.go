@@ -2,6 +2,7 @@ package replication
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
@@ -26,6 +27,7 @@ const (
 	ruleColumnMissing   rule = "column_missing"
 	ruleColumnTwice     rule = "column_twice"
 	ruleCycle           rule = "cycle"
+	ruleDatabaseDown    rule = "database_unavailable"
 	ruleDefaultType     rule = "default_type"
 	ruleFilterColumn    rule = "filter_column"
 	ruleFilterInvalid   rule = "filter_invalid"
@@ -58,7 +60,7 @@ const (
 
 // severities are all rules with what each means for a map.
 func severities() map[rule]string {
-	return map[rule]string{
+	out := map[rule]string{
 		ruleCascade:         SeverityInfo,
 		ruleCascadeOneSide:  SeverityWarning,
 		ruleColumnGenerated: SeverityError,
@@ -66,6 +68,7 @@ func severities() map[rule]string {
 		ruleColumnMissing:   SeverityError,
 		ruleColumnTwice:     SeverityError,
 		ruleCycle:           SeverityInfo,
+		ruleDatabaseDown:    SeverityError,
 		ruleDefaultType:     SeverityError,
 		ruleFilterColumn:    SeverityWarning,
 		ruleFilterInvalid:   SeverityError,
@@ -94,25 +97,39 @@ func severities() map[rule]string {
 		ruleUniqueOneSide:   SeverityWarning,
 		ruleValueMapTwice:   SeverityError,
 		ruleValueMapType:    SeverityError,
+	}
+	maps.Copy(out, remarkSeverities())
+	return out
+}
 
-		rule(store.RemarkBusyTimeout):  SeverityInfo,
-		rule(store.RemarkDurability):   SeverityWarning,
-		rule(store.RemarkLedger):       SeverityError,
-		rule(store.RemarkLog):          SeverityError,
-		rule(store.RemarkOwner):        SeverityError,
-		rule(store.RemarkPrivilege):    SeverityError,
-		rule(store.RemarkReplaceBlind): SeverityWarning,
-		rule(store.RemarkReplication):  SeverityError,
-		rule(store.RemarkRowSecurity):  SeverityError,
-		rule(store.RemarkSenders):      SeverityError,
-		rule(store.RemarkSequence):     SeverityWarning,
-		rule(store.RemarkSlots):        SeverityError,
-		rule(store.RemarkStandby):      SeverityError,
-		rule(store.RemarkTableKind):    SeverityError,
-		rule(store.RemarkTriggerSkip):  SeverityError,
-		rule(store.RemarkVersion):      SeverityError,
-		rule(store.RemarkVersionPatch): SeverityWarning,
-		rule(store.RemarkWALLevel):     SeverityError,
+// remarkSeverities are those of what stores remark on.
+func remarkSeverities() map[rule]string {
+	return map[rule]string{
+		rule(store.RemarkBusyTimeout):    SeverityInfo,
+		rule(store.RemarkDurability):     SeverityWarning,
+		rule(store.RemarkLedger):         SeverityError,
+		rule(store.RemarkLog):            SeverityError,
+		rule(store.RemarkOwner):          SeverityError,
+		rule(store.RemarkPrivilege):      SeverityError,
+		rule(store.RemarkReplaceBlind):   SeverityWarning,
+		rule(store.RemarkReplication):    SeverityError,
+		rule(store.RemarkRowSecurity):    SeverityError,
+		rule(store.RemarkSenders):        SeverityError,
+		rule(store.RemarkSequence):       SeverityWarning,
+		rule(store.RemarkSlots):          SeverityError,
+		rule(store.RemarkStandby):        SeverityError,
+		rule(store.RemarkTableKind):      SeverityError,
+		rule(store.RemarkTriggerSkip):    SeverityError,
+		rule(store.RemarkVersion):        SeverityError,
+		rule(store.RemarkVersionPatch):   SeverityWarning,
+		rule(store.RemarkWALLevel):       SeverityError,
+		rule(store.RemarkCaptureChanged): SeverityError,
+		rule(store.RemarkLogHeld):        SeverityWarning,
+		rule(store.RemarkLogLost):        SeverityError,
+		rule(store.RemarkLogUnread):      SeverityWarning,
+		rule(store.RemarkSlotElsewhere):  SeverityInfo,
+		rule(store.RemarkSlotIdle):       SeverityWarning,
+		rule(store.RemarkTransaction):    SeverityWarning,
 	}
 }
 

@@ -16,7 +16,8 @@ func storeRemarks() []store.RemarkCode {
 	return []store.RemarkCode{store.RemarkBusyTimeout, store.RemarkDurability, store.RemarkLedger, store.RemarkLog, store.RemarkOwner,
 		store.RemarkPrivilege, store.RemarkReplaceBlind, store.RemarkReplication, store.RemarkRowSecurity, store.RemarkSenders,
 		store.RemarkSequence, store.RemarkSlots, store.RemarkStandby, store.RemarkTableKind, store.RemarkTriggerSkip, store.RemarkVersion,
-		store.RemarkVersionPatch, store.RemarkWALLevel}
+		store.RemarkVersionPatch, store.RemarkWALLevel, store.RemarkCaptureChanged, store.RemarkLogHeld, store.RemarkLogLost, store.RemarkLogUnread,
+		store.RemarkSlotElsewhere, store.RemarkSlotIdle, store.RemarkTransaction}
 }
 
 // What a store remarks on is found by check, of the map whose table it is or of the side as a whole; an error of it

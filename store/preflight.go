@@ -39,3 +39,20 @@ const (
 	RemarkVersionPatch RemarkCode = "server_patch"       // has a known fault that loses changes
 	RemarkWALLevel     RemarkCode = "wal_level"          // the log holds too little
 )
+
+// Condition is how a database stands with what dualwrite has put into it.
+type Condition struct {
+	Captured []string // the tables under capture, by catalog name, sorted
+	Remarks  []Remark // what is wrong, or soon will be
+}
+
+// The codes of remarks on what has been put there.
+const (
+	RemarkCaptureChanged RemarkCode = "capture_changed"  // a table is no longer captured as it was
+	RemarkLogHeld        RemarkCode = "log_held"         // the database keeps much log for us
+	RemarkLogLost        RemarkCode = "log_lost"         // changes have been lost to the log
+	RemarkLogUnread      RemarkCode = "log_unread"       // nobody reads the log, which grows
+	RemarkSlotElsewhere  RemarkCode = "slot_elsewhere"   // the server keeps log for another database of its own
+	RemarkSlotIdle       RemarkCode = "slot_idle"        // nothing needs the log that the server keeps
+	RemarkTransaction    RemarkCode = "transaction_open" // a transaction that is open for long holds things up
+)

@@ -13,9 +13,9 @@ import (
 
 // Store is one database, one side of a link. It is safe for concurrent use; a Tx, a View and a Log are not.
 //
-// It has ten methods beside Close, because a database is entered in exactly these ways: looking at its schema and at
-// what it lacks, putting tables under capture, taking a writer's fence, writing, reading, following its log or leaving it,
-// and knowing its limits.
+// It has eleven methods beside Close, because a database is entered in exactly these ways: looking at its schema, at what
+// it lacks and at how it stands, putting tables under capture, taking a writer's fence, writing, reading, following its
+// log or leaving it, and knowing its limits.
 type Store interface {
 	io.Closer
 
@@ -27,6 +27,10 @@ type Store interface {
 	// server, kinds of tables, privileges of our roles. Where Capture or a write would be refused for such a reason there
 	// is a remark on it. It changes nothing, and needs no ledger.
 	Preflight(ctx context.Context, uses ...Use) ([]Remark, error)
+
+	// Diagnose says how the database stands with what Capture has put there: whether it is still as it was, whether the
+	// log is read, and what that costs. It changes nothing, and needs no ledger.
+	Diagnose(ctx context.Context) (Condition, error)
 
 	// Capture installs the ledger where it is missing and puts the relations under capture: when it returns, every
 	// transaction that commits later is in the log with full images, and every one that committed earlier is visible

@@ -69,7 +69,10 @@ func (s *session) writeFindings(findings []replication.Finding) {
 		case f.Side != "":
 			place += " (" + f.Side + ")"
 		}
-		fmt.Fprintf(out, "%s %s %s: %s\n", f.Severity, f.Code, place, printable(f.Message))
+		if place != "" {
+			place = " " + place
+		}
+		fmt.Fprintf(out, "%s %s%s: %s\n", f.Severity, f.Code, place, printable(f.Message))
 		if f.Hint != "" {
 			fmt.Fprintf(out, "    %s\n", strings.ReplaceAll(f.Hint, "\n", "\n    ")) // may be several lines of SQL
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,6 +168,7 @@ func (f *fakeTemporal) Names(context.Context) ([]string, error) {
 	for name := range f.reports {
 		names = append(names, name)
 	}
+	slices.Sort(names)
 	return names, nil
 }
 
@@ -201,6 +203,20 @@ type fakeLedgers struct {
 	key       map[string]string
 	mode      replication.VerifyMode
 	restored  int64
+	condition []replication.Finding
+	orphans   []replication.Orphan
+	removed   []replication.Orphan
+}
+
+func (f *fakeLedgers) Diagnose(context.Context) []replication.Finding { return f.condition }
+
+func (f *fakeLedgers) Orphans(_ context.Context, busy []string) ([]replication.Orphan, error) {
+	return slices.DeleteFunc(slices.Clone(f.orphans), func(o replication.Orphan) bool { return slices.Contains(busy, o.Map) }), nil
+}
+
+func (f *fakeLedgers) Remove(_ context.Context, o replication.Orphan) error {
+	f.removed = append(f.removed, o)
+	return nil
 }
 
 func (f *fakeLedgers) Live(context.Context) (map[string]replication.MapLive, error) {

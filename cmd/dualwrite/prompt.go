@@ -60,3 +60,11 @@ func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
 		return "", ctx.Err()
 	}
 }
+
+// confirm asks a question that only "yes" agrees to.
+func confirm(ctx context.Context, in io.Reader, out io.Writer, question string) (bool, error) {
+	fmt.Fprint(out, question)
+	line, err := readLine(ctx, bufio.NewReader(in))
+	answer := strings.ToLower(strings.TrimSpace(line))
+	return answer == "y" || answer == "yes", err
+}

@@ -103,7 +103,7 @@ func (p *program) root() *cobra.Command {
 		&cobra.Group{ID: groupServices, Title: "Services:"})
 	p.add(root, groupMaps, p.listCommand(), p.statusCommand(), p.relatedCommand(), p.runCommand(), p.pauseCommand(),
 		p.resumeCommand(), p.stopCommand(), p.skipSyncCommand(), p.discardCommand())
-	p.add(root, groupConfig, p.initCommand(), p.checkCommand(), p.previewCommand())
+	p.add(root, groupConfig, p.initCommand(), p.checkCommand(), p.previewCommand(), p.doctorCommand())
 	p.add(root, groupRows, p.errorsCommand(), p.retryCommand(), p.conflictsCommand(), p.verifyCommand())
 	p.add(root, groupServices, p.upCommand(), p.workerCommand(), p.demoCommand())
 	return root

@@ -47,6 +47,9 @@ type ledgers interface {
 	Restore(ctx context.Context, mapName string, id int64) error
 	Draft(ctx context.Context) (*replication.Draft, error)
 	Check(ctx context.Context, maps ...string) ([]replication.Finding, error)
+	Diagnose(ctx context.Context) []replication.Finding
+	Orphans(ctx context.Context, busy []string) ([]replication.Orphan, error)
+	Remove(ctx context.Context, o replication.Orphan) error
 	Dependencies(ctx context.Context) ([]tablemap.Edge, error)
 	Retry(ctx context.Context, mapName string, key map[string]string) (retry, error)
 	Preview(ctx context.Context, mapName string) (verification, error)

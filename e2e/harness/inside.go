@@ -17,6 +17,18 @@ func (d *Database) Captured() []string {
 	return d.Rows("SELECT DISTINCT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'dualwrite%' ORDER BY 1")
 }
 
+// Uncapture takes away what makes the changes of a table reach the log, as somebody might who does not know better.
+func (d *Database) Uncapture(table string) {
+	d.t.Helper()
+	if d.url != "" {
+		d.Exec("ALTER PUBLICATION dualwrite_tables DROP TABLE " + table)
+		return
+	}
+	for _, name := range d.Rows("SELECT name FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'dualwrite%' AND tbl_name = '" + table + "'") {
+		d.Exec(`DROP TRIGGER "` + name + `"`)
+	}
+}
+
 // Schema are the names of all tables, indexes and triggers, those of dualwrite too.
 func (d *Database) Schema() []string {
 	d.t.Helper()

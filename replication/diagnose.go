@@ -1,0 +1,124 @@
+package replication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// Orphan is something that a link left on its databases, and that no map of it needs.
+type Orphan struct {
+	Map   string // a map that is attached, though nothing runs it; "": a table
+	Side  string // of the table
+	Table string // a table under capture, though no map is attached to it; "": the log that is kept for none
+}
+
+// String says what there is to be removed.
+func (o Orphan) String() string {
+	switch {
+	case o.Map != "":
+		return "the capture and the queue of map " + o.Map + ", on both sides"
+	case o.Table != "":
+		return "the capture of table " + o.Table + " on " + o.Side
+	}
+	return "the log that is kept on " + o.Side
+}
+
+// Diagnose says how both databases stand with what dualwrite has put there. A database that does not answer is a
+// finding too.
+func (e *Engine) Diagnose(ctx context.Context) []Finding {
+	f := findings{link: &e.Link}
+	for _, s := range sides() {
+		condition, err := e.Stores[s].Diagnose(ctx)
+		if err != nil {
+			f.on(s, ruleDatabaseDown, "see that it is up, that its URL in the config is right, and that this user may connect", "the database does not answer: %s", err)
+			continue
+		}
+		for _, r := range condition.Remarks {
+			message := r.Message
+			if r.Table != "" {
+				message = "table " + r.Table + ": " + message
+			}
+			f.on(s, rule(r.Code), r.Hint, "%s", message)
+		}
+	}
+	return f.list
+}
+
+// Orphans looks for what no map needs. busy are the maps that something runs: all that are not at Not running.
+func (e *Engine) Orphans(ctx context.Context, busy []string) ([]Orphan, error) {
+	attached, err := e.Attached(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Orphan
+	for _, name := range attached {
+		if !slices.Contains(busy, name) {
+			out = append(out, Orphan{Map: name})
+		}
+	}
+	for _, s := range sides() {
+		condition, err := e.Stores[s].Diagnose(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look at %s: %w", e.Link.Sides[s], err)
+		}
+		needed, err := e.needed(ctx, s, attached)
+		if err != nil {
+			return nil, err
+		}
+		for _, table := range condition.Captured {
+			if !needed[table] {
+				out = append(out, Orphan{Side: e.Link.Sides[s], Table: table})
+			}
+		}
+		if slices.ContainsFunc(condition.Remarks, func(r store.Remark) bool { return r.Code == store.RemarkSlotIdle }) {
+			out = append(out, Orphan{Side: e.Link.Sides[s]})
+		}
+	}
+	return out, nil
+}
+
+// needed are the tables of a side, by catalog name, that attached maps capture.
+func (e *Engine) needed(ctx context.Context, side tablemap.Side, attached []string) (map[string]bool, error) {
+	out := make(map[string]bool)
+	for _, name := range attached {
+		def, err := e.Definition(ctx, name)
+		if errors.Is(err, ErrNoDefinition) {
+			continue // attached on the other side only
+		}
+		if err != nil {
+			return nil, err
+		}
+		table := def.Relations[side].Table
+		found, err := e.Stores[side].Describe(ctx, table)
+		if err != nil {
+			return nil, fmt.Errorf("describe table: %w", err)
+		}
+		out[table], out[found[table].Name] = true, true
+	}
+	return out, nil
+}
+
+// Remove removes an orphan.
+func (e *Engine) Remove(ctx context.Context, o Orphan) error {
+	if o.Map != "" {
+		return e.Stop(ctx, o.Map)
+	}
+	for _, s := range sides() {
+		if e.Link.Sides[s] != o.Side {
+			continue
+		}
+		var tables []string
+		if o.Table != "" {
+			tables = []string{o.Table}
+		}
+		if err := e.Stores[s].Release(ctx, tables...); err != nil {
+			return fmt.Errorf("release %s: %w", o.Table, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package postgres_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// remarksNow are the codes of what a diagnosis finds.
+func (u *users) remarksNow(t *testing.T) []store.RemarkCode {
+	t.Helper()
+	c, err := u.store.Diagnose(t.Context())
+	require.NoError(t, err)
+	out := []store.RemarkCode{}
+	for _, r := range c.Remarks {
+		require.NotEmpty(t, r.Message)
+		require.NotEmpty(t, r.Hint)
+		out = append(out, r.Code)
+	}
+	return out
+}
+
+// A slot that nobody reads, one that is gone while tables are captured, and one that is left when none is.
+func TestDiagnoseSlots(t *testing.T) {
+	t.Parallel()
+	const drop = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()"
+	u := newUsers(t)
+	require.NoError(t, u.exec("CREATE TABLE items (id int PRIMARY KEY)"))
+	require.NoError(t, u.store.Capture(t.Context(), *u.relation(t, "items")))
+	require.Equal(t, []store.RemarkCode{store.RemarkLogUnread}, u.remarksNow(t))
+	require.NoError(t, u.exec(drop))
+	require.Equal(t, []store.RemarkCode{store.RemarkLogLost}, u.remarksNow(t))
+
+	require.NoError(t, u.exec("ALTER TABLE items REPLICA IDENTITY DEFAULT"))
+	require.Equal(t, []store.RemarkCode{store.RemarkCaptureChanged, store.RemarkLogLost}, u.remarksNow(t))
+
+	require.NoError(t, u.store.Release(t.Context(), "public.items"))
+	require.Empty(t, u.remarksNow(t))
+	require.NoError(t, u.exec("SELECT pg_create_logical_replication_slot('dualwrite_' || oid, 'pgoutput') FROM pg_database WHERE datname = current_database()"))
+	require.Equal(t, []store.RemarkCode{store.RemarkSlotIdle}, u.remarksNow(t))
+	require.NoError(t, u.store.Release(t.Context()))
+	require.Empty(t, u.remarksNow(t))
+}
