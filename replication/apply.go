@@ -18,8 +18,8 @@ type applier struct {
 	careful bool            // row by row: an attempt to write all at once has met a row's fault
 
 	tallies   map[string]*tally
-	resends   map[echoKey]bool
-	order     []echoKey // of resends
+	resends   map[echoKey]store.Position // what the latest change that lost had seen
+	order     []echoKey                  // of resends
 	conflicts []store.Row
 	tokens    map[string]bool // of changes held in this transaction
 	released  bool            // a retry has settled something in this transaction
@@ -34,7 +34,7 @@ type tally struct {
 
 func newApplier(e *Engine, tx store.Tx, phase string, m map[string]mode) *applier {
 	return &applier{engine: e, tx: tx, phase: phase, modes: m, tallies: make(map[string]*tally),
-		resends: make(map[echoKey]bool), tokens: make(map[string]bool), orphans: make(map[string]bool)}
+		resends: make(map[echoKey]store.Position), tokens: make(map[string]bool), orphans: make(map[string]bool)}
 }
 
 func (a *applier) tally(name string) *tally {
@@ -194,19 +194,21 @@ func (a *applier) refused(ctx context.Context, c *change, current store.Row) (do
 	a.tally(c.name).conflicts++
 	a.conflicts = append(a.conflicts, clash{Map: c.name, Key: c.entry.Key, Winning: store.EncodeRow(current),
 		Losing: c.full().After, AtMs: a.engine.nowMs(), Run: a.modes[c.name].Run, Winner: c.flow.master}.row())
-	a.resend(c.name, c.entry.Key)
+	a.resend(echoKey{c.name, c.entry.Key}, c.saw())
 	if c.entry.NewKey != "" {
-		a.resend(c.name, c.entry.NewKey)
+		a.resend(echoKey{c.name, c.entry.NewKey}, c.saw())
 	}
 	return false, nil
 }
 
-func (a *applier) resend(name, key string) {
-	k := echoKey{name, key}
-	if !a.resends[k] {
-		a.resends[k] = true
+// resend asks for a row once. Whether it is sent goes by what the change that lost had seen itself, which may be more than
+// its batch is stamped with: the last change of the row, if it is not beyond that, will not overwrite it any more.
+func (a *applier) resend(k echoKey, seen store.Position) {
+	before, known := a.resends[k]
+	if !known {
 		a.order = append(a.order, k)
 	}
+	a.resends[k] = max(before, seen)
 }
 
 // finish writes what the changes have left behind: conflicts, resends, effects.
@@ -218,7 +220,7 @@ func (a *applier) finish(ctx context.Context, changes []*change) error {
 	}
 	var rows []store.Row
 	for _, k := range a.order {
-		rows = append(rows, resendRow(k.mapName, k.key, retryNone))
+		rows = append(rows, resendRow(k.mapName, k.key, retryNone, a.resends[k]))
 	}
 	if len(rows) > 0 {
 		if err := a.tx.Put(ctx, store.ResendTable, rows...); err != nil {

@@ -145,8 +145,9 @@ func clashOf(r store.Row) clash {
 		tablemap.Side(r[8].Int64())}
 }
 
-func resendRow(mapName, key string, retry retryKind) store.Row {
-	return store.Row{store.Int(0), store.Str(mapName), blob(key), store.Int(int64(retry))}
+// resendRow asks for a row. Of a conflict seen is what the change that lost had seen of this side.
+func resendRow(mapName, key string, retry retryKind, seen store.Position) store.Row {
+	return store.Row{store.Int(0), store.Str(mapName), blob(key), store.Int(int64(retry)), store.Str(string(seen))}
 }
 
 func alarmRow(mapName string, a tablemap.Alarm, atMs int64) store.Row {

@@ -20,9 +20,10 @@ type change struct {
 	after  store.Row
 	fault  *fault // the images could not be translated
 	key    store.Row
-	newKey store.Row // differs from key, or nil
-	ids    []int64   // of a retry: the held changes that it stands for; nil: all of its key
-	held   []string  // their keys
+	newKey store.Row      // differs from key, or nil
+	ids    []int64        // of a retry: the held changes that it stands for; nil: all of its key
+	held   []string       // their keys
+	latest store.Position // of one that stands for several: what the last of them had seen
 
 	rawBefore, rawAfter store.Row // images as the source has them, where the entry has none
 }
@@ -38,6 +39,9 @@ func (c *change) full() entry {
 	}
 	return e
 }
+
+// saw is what the user had seen of the other side who made the change, or the last of several that it stands for.
+func (c *change) saw() store.Position { return max(c.entry.Seen, c.latest) }
 
 // newChange prepares a change for the target. Of a resend before is the key alone.
 func newChange(f *flow, e entry, before, after store.Row) *change {

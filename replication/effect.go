@@ -30,7 +30,8 @@ func (a *applier) effects(ctx context.Context, changes []*change) error {
 	order = slices.DeleteFunc(order, func(k echoKey) bool {
 		c := last[k]
 		// The row is not what a change meant that did not get through, and that is known already.
-		failed := a.resends[k] || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))]
+		_, lost := a.resends[k]
+		failed := lost || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))]
 		return failed || !inserted[k] && !c.flow.def.Effects[c.flow.from.Other()]
 	})
 	stored, err := a.readBack(ctx, order, last)

@@ -177,6 +177,7 @@ func coalesce(changes []*change) []*change {
 		mergeable := c.flow.def.Map.Coalesce && c.fault == nil && c.newKey == nil && !c.retry && !c.generated()
 		if found && mergeable && out[i] != nil {
 			merged := *c
+			merged.latest = c.saw()
 			merged.before, merged.entry.Seen = out[i].before, out[i].entry.Seen
 			merged.rawBefore, merged.entry.Before = out[i].rawBefore, out[i].entry.Before
 			out[i], c = nil, &merged
@@ -283,7 +284,7 @@ func (f *flushing) check(ctx context.Context, tx store.Tx, it *item) error {
 	var resends []store.Row
 	for _, k := range keys {
 		if changed[k] {
-			resends = append(resends, resendRow(it.state.name, k, retryNone))
+			resends = append(resends, resendRow(it.state.name, k, retryNone, ""))
 		}
 	}
 	if len(resends) == 0 {

@@ -168,7 +168,7 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 		case c.Table == store.ModeTable && !past:
 			err = r.mode(ctx, modeOf(c.After), c.Position)
 		case c.Table == store.ResendTable:
-			err = r.resend(c, b, end)
+			err = r.resend(c, b)
 		case c.Table == store.EffectTable:
 			err = r.effect(c, b)
 		}

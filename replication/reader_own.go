@@ -78,7 +78,7 @@ func (r *reader) foreign(it *item, end body) bool {
 }
 
 // resend reads a request to send a row.
-func (r *reader) resend(c *store.Change, b *bracket, end body) error {
+func (r *reader) resend(c *store.Change, b *bracket) error {
 	m := r.maps[c.After[1].S]
 	if m == nil || !m.attached() {
 		return nil
@@ -88,7 +88,7 @@ func (r *reader) resend(c *store.Change, b *bracket, end body) error {
 		return err
 	}
 	r.out = append(r.out, item{kind: itemResend, state: m, before: key, position: c.Position, restart: b.restart,
-		seen: end.Seen[m.name], retry: retryKind(c.After[3].Int64()), atMs: c.AtMs})
+		seen: store.Position(c.After[4].S), retry: retryKind(c.After[3].Int64()), atMs: c.AtMs})
 	return nil
 }
 

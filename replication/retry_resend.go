@@ -98,7 +98,7 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 	name := r.flow.def.Map.Name
 	rows := make([]store.Row, len(order))
 	for i, key := range order {
-		rows[i] = resendRow(name, key, kinds[key])
+		rows[i] = resendRow(name, key, kinds[key], "")
 	}
 	return r.engine.ops(ctx, r.flow.from, marker{mapName: name}, func(tx store.Tx) (body, error) {
 		return body{}, tx.Put(ctx, store.ResendTable, rows...)

@@ -144,6 +144,9 @@ func (r *swapRetry) try(ctx context.Context, tx store.Tx, part []chain, counts *
 		}
 		counts.Applied++
 		done = append(done, one)
+		for _, key := range c.between(one) {
+			a.resend(echoKey{name, key}, c.last().Seen)
+		}
 	}
 	if err := a.finish(ctx, done); err != nil {
 		return body{}, err
@@ -152,6 +155,20 @@ func (r *swapRetry) try(ctx context.Context, tx store.Tx, part []chain, counts *
 		return body{}, err
 	}
 	return body{Seen: map[string]store.Position{name: part[0].last().Seen}, Keys: writtenKeys(done)}, nil
+}
+
+// between are the keys that a row had on its way from the first of its held changes to the last, which the one change that
+// stands for them does not touch: the other side may have rows there, which this side's have to give way to.
+func (c chain) between(one *change) []string {
+	var keys []string
+	for _, h := range c {
+		for _, key := range []string{h.Key, h.NewKey} {
+			if key != "" && key != one.entry.Key && key != one.entry.NewKey {
+				keys = append(keys, key)
+			}
+		}
+	}
+	return unique(keys)
 }
 
 func (t *tally) failures() int {

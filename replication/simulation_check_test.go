@@ -37,7 +37,58 @@ func (w *world) check() error {
 	if err := w.compare(); err != nil {
 		return err
 	}
+	if err := w.judge(); err != nil {
+		return err
+	}
 	return w.verify()
+}
+
+// judge looks at the last change of each key that both sides write. One by the side that wins stays: changes before it
+// were seen by it, or lost to it. One by the other side stays if its user saw the last one, and both sides had it. And the
+// image of a change that lost is kept as a conflict. Where a value of the winning side equals what the other side's user
+// had before his change, that user may well have seen it: either may win.
+func (w *world) judge() error {
+	if !w.solo() || w.oneWay || w.moves || w.held() > 0 {
+		return nil
+	}
+	final := w.rows(w.master)
+	for _, key := range sortedKeys(w.users.deeds) {
+		deeds := append([]deed{{}}, w.users.deeds[key]...)
+		last, before := deeds[len(deeds)-1], deeds[len(deeds)-2]
+		back := slices.ContainsFunc(deeds, func(d deed) bool { return d.side != last.side && d.before == last.row })
+		switch {
+		case back || last.side != w.master && !last.informed(before) || final[key] == last.row:
+		default:
+			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q", key, last.side, last.row, last.far, final[key])
+		}
+		if last.side == w.master && !back {
+			if err := w.lost(key, before, last); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lost looks for the image of a change that lost to a later one of the side that wins, of which it did not know.
+func (w *world) lost(key string, d, winner deed) error {
+	if d.side == w.master || d.row == winner.before || d.row == winner.row || d.row == d.before {
+		return nil
+	}
+	for _, r := range w.dbs[w.master].LedgerRows(store.ConflictTable) {
+		losing, err := store.DecodeRow(r[4].S)
+		if err != nil {
+			return err
+		}
+		of, err := store.DecodeRow(r[2].S)
+		if err != nil {
+			return err
+		}
+		if of[0].S == key && (losing == nil && d.row == "" || losing != nil && show([]store.Row{losing}) == d.row) {
+			return nil
+		}
+	}
+	return fmt.Errorf("key %s: %q of side %d lost to %q, and is kept nowhere", key, d.row, d.side, winner.row)
 }
 
 func (w *world) held() int {

@@ -93,6 +93,9 @@ func (c *controller) begin() (replication.Outcome, error) {
 		return replication.Moved, mendable(err)
 	}
 	c.run++
+	if c.users != nil {
+		clear(c.users.deeds)
+	}
 	c.state = isReplaying
 	if c.withSync || c.run > 1 {
 		c.state = isCopying

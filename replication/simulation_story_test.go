@@ -33,6 +33,9 @@ func (s *story) commit(w *world, side tablemap.Side) {
 	if w.tree {
 		s.tell("ours on %d: groups %v", side, db.Rows(namesOf(side).groups))
 	}
+	for _, r := range db.LedgerRows(store.HeldTable) {
+		s.tell("    held on %d: %v", side, r)
+	}
 	s.tell("ours on %d: %v, queue %d, held %d", side, w.rows(side), len(db.LedgerRows(store.QueueTable)), len(db.LedgerRows(store.HeldTable)))
 	for _, r := range db.LedgerRows(store.MarkerTable) {
 		id := fmt.Sprint(r[0].S, r[1].S, r[2].S)
@@ -49,7 +52,7 @@ func (s *story) end(w *world) {
 		return
 	}
 	for side, db := range w.dbs {
-		for _, table := range []string{store.HeldTable, store.FlowTable, store.ModeTable, store.MetTable} {
+		for _, table := range []string{store.HeldTable, store.FlowTable, store.ModeTable, store.MetTable, store.ConflictTable, store.ResendTable, store.SentTable} {
 			for _, r := range db.LedgerRows(table) {
 				s.tell("%d %s: %v", side, table, r)
 			}

@@ -51,7 +51,7 @@ func mapsOf(p plan) []tablemap.Map {
 	if p.oneWay {
 		num.Direction = tablemap.LeftToRight
 	}
-	rows := tablemap.Map{Name: "rows", Truncate: tablemap.TruncateApply, Tables: [2]string{l.rows, r.rows}, Key: []tablemap.Column{pair(l.k, r.k)},
+	rows := tablemap.Map{Name: "rows", Truncate: tablemap.TruncateApply, Coalesce: p.merges, Tables: [2]string{l.rows, r.rows}, Key: []tablemap.Column{pair(l.k, r.k)},
 		Columns: []tablemap.Column{pair(l.v, r.v), num, pair(l.u, r.u), pair(l.g, r.g)}}
 	if !p.tree {
 		return []tablemap.Map{rows}
@@ -68,10 +68,23 @@ type users struct {
 	mine    [2]map[string]string   // keys that only this side writes: their rows
 	story   [2]map[string][]string // the rows that such a key has had, in order
 	told    [2]map[string]int      // how far the other side has come in it
+	deeds   map[string][]deed      // of keys that both sides write, since the maps were first run, in order
+}
+
+// deed is one change of a row by a user.
+type deed struct {
+	side        tablemap.Side
+	before, row string // on its side; "": none
+	far         string // what the other side had then
+}
+
+// informed reports whether the user saw the row that was written last before, which had come to the other side.
+func (d deed) informed(last deed) bool {
+	return d.before != "" && d.before == d.far && d.before == last.row
 }
 
 func newUsers(w *world) *users {
-	u := &users{written: make(map[string]bool)}
+	u := &users{written: make(map[string]bool), deeds: make(map[string][]deed)}
 	for side := range u.mine {
 		u.mine[side], u.story[side], u.told[side] = make(map[string]string), make(map[string][]string), make(map[string]int)
 	}
@@ -81,6 +94,9 @@ func newUsers(w *world) *users {
 // solo reports whether what is known of keys with one writer must hold: not where rows come back from a stopped map,
 // and not where constraints between keys hold changes up.
 func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree && !w.empties }
+
+// ordered reports whether keys with one writer take their values in order: also where some are held up.
+func (w *world) ordered() bool { return !w.stops && !w.empties }
 
 // begin writes rows that are there before the first run.
 func (u *users) begin(w *world) {
@@ -164,6 +180,13 @@ func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), er
 		key = fmt.Sprintf("%s%d", [2]string{"l", "r"}[side], w.rand.IntN(2))
 	}
 	where := memory.Values{n.k: store.Str(key)}
+	was, err := tx.Get(n.rows, where)
+	if err != nil {
+		return nil, err
+	}
+	if !owned && w.moves && len(was) > 0 && w.latest.IntN(4) == 0 {
+		return u.move(w, side, tx, where)
+	}
 	if err := u.change(w, n, tx, where); err != nil {
 		return nil, err
 	}
@@ -172,13 +195,41 @@ func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), er
 		return nil, err
 	}
 	row := show(rows)
+	done := deed{side: side, before: show(was), row: row, far: w.rows(side.Other())[key]}
 	return func() {
+		if !owned {
+			u.deeds[key] = append(u.deeds[key], done)
+		}
 		w.story.tell("user on %d: %s = %q", side, key, row)
 		u.written[row] = true
 		if owned {
 			u.mine[side][key] = row
 			u.story[side][key] = append(u.story[side][key], row)
 		}
+	}, nil
+}
+
+// move changes a row's key, if the new one is free.
+func (u *users) move(w *world, side tablemap.Side, tx *memory.User, where memory.Values) (func(), error) {
+	n := namesOf(side)
+	to := memory.Values{n.k: store.Str(fmt.Sprintf("c%d", w.latest.IntN(3)))}
+	taken, err := tx.Get(n.rows, to)
+	if err != nil || len(taken) > 0 {
+		return func() {}, err
+	}
+	u.count++
+	to[n.v] = store.Str(fmt.Sprintf("v%d", u.count))
+	if _, err := tx.Update(n.rows, where, to); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Get(n.rows, memory.Values{n.k: to[n.k]})
+	if err != nil {
+		return nil, err
+	}
+	row := show(rows)
+	return func() {
+		w.story.tell("user on %d: %s moves to %q", side, where[n.k].S, row)
+		u.written[row] = true
 	}, nil
 }
 
@@ -233,11 +284,14 @@ func show(rows []store.Row) string {
 
 // observe looks at a side after a commit of ours.
 func (u *users) observe(w *world, side tablemap.Side) error {
-	if !w.solo() {
+	if !w.ordered() {
 		return nil
 	}
 	now := w.rows(side)
 	for _, key := range sortedKeys(u.mine[side]) {
+		if !w.solo() {
+			break
+		}
 		got, want := now[key], u.mine[side][key]
 		if w.oneWay {
 			got, want = withoutNumber(got), withoutNumber(want)

@@ -335,7 +335,7 @@ func (v *Verify) repair(ctx context.Context, wrong []doubt) error {
 		case d.rows[from] == nil && v.flows[from.Other()].flows():
 			missing = append(missing, d.keys[from.Other()])
 		case key != nil:
-			rows = append(rows, resendRow(v.name, store.EncodeRow(key), retryRow))
+			rows = append(rows, resendRow(v.name, store.EncodeRow(key), retryRow, ""))
 		}
 	}
 	if err := v.bring(ctx, from, missing); err != nil || len(rows) == 0 {

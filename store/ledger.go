@@ -62,7 +62,7 @@ func Ledger() []LedgerTable {
 				integer("id"), text("map"), text("position"), text("seen"), text("kind"), blob("key"),
 				blob("new_key"), blob("before"), blob("after"), integer("at")}},
 		{Name: ResendTable, Primary: 1, Serial: true, Captured: true, Columns: []LedgerColumn{
-			integer("id"), text("map"), blob("key"), integer("retry")}},
+			integer("id"), text("map"), blob("key"), integer("retry"), text("seen")}},
 		{Name: EffectTable, Primary: 1, Serial: true, Captured: true, Columns: []LedgerColumn{
 			integer("id"), text("map"), blob("key"), blob("before"), blob("after")}},
 		{Name: HeldTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "key"}, {"map", "phase", "code"}},

@@ -113,7 +113,9 @@ func ledgerTable(b *bundle, t store.LedgerTable) {
 	b.want("rows after deleting all", len(b.selected(store.Query{Table: t.Name})), 0)
 }
 
-func resendRow(key string) store.Row { return row(num(0), str("m"), store.Bytes([]byte(key)), num(0)) }
+func resendRow(key string) store.Row {
+	return row(num(0), str("m"), store.Bytes([]byte(key)), num(0), str(""))
+}
 
 func ledgerSerial(b *bundle) {
 	b.capture()
