@@ -33,7 +33,7 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 		}
 	}
 	h := held{entry: c.full(), Phase: a.phase, Code: why.code, Column: why.column, Message: why.message, Attempts: 1}
-	h.ID, h.AtMs = 0, a.engine.nowMs()
+	h.ID, h.Seen, h.AtMs = 0, c.saw(), a.engine.nowMs()
 	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
 		return fmt.Errorf("hold change: %w", err)
 	}

@@ -48,7 +48,7 @@ func (w *world) check() error {
 // image of a change that lost is kept as a conflict. Where a value of the winning side equals what the other side's user
 // had before his change, that user may well have seen it: either may win.
 func (w *world) judge() error {
-	if !w.solo() || w.oneWay || w.moves || w.held() > 0 {
+	if !w.solo() || w.oneWay || w.moves || w.repeats || w.held() > 0 {
 		return nil
 	}
 	final := w.rows(w.master)
@@ -102,6 +102,25 @@ func (w *world) retry() error {
 			return err
 		}
 		if err := w.drive(r); err != nil {
+			return fmt.Errorf("retry %s: %w", c.def.Name, err)
+		}
+	}
+	return nil
+}
+
+// beginRetry begins to try again what is held, and leaves it at some point, as a person does who interrupts it.
+func (w *world) beginRetry() error {
+	for _, c := range w.maps {
+		if c.state != isLive {
+			continue
+		}
+		r, err := w.engine.NewRetry(w.ctx, c.def.Name, nil)
+		for range w.latest.IntN(4) {
+			if err == nil {
+				_, err = r.Step(w.ctx)
+			}
+		}
+		if err := mendable(err); err != nil {
 			return fmt.Errorf("retry %s: %w", c.def.Name, err)
 		}
 	}

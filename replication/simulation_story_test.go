@@ -33,8 +33,10 @@ func (s *story) commit(w *world, side tablemap.Side) {
 	if w.tree {
 		s.tell("ours on %d: groups %v", side, db.Rows(namesOf(side).groups))
 	}
-	for _, r := range db.LedgerRows(store.HeldTable) {
-		s.tell("    held on %d: %v", side, r)
+	for _, table := range []string{store.HeldTable, store.QueueTable} {
+		for _, r := range db.LedgerRows(table) {
+			s.tell("    %s on %d: %v", table, side, r)
+		}
 	}
 	s.tell("ours on %d: %v, queue %d, held %d", side, w.rows(side), len(db.LedgerRows(store.QueueTable)), len(db.LedgerRows(store.HeldTable)))
 	for _, r := range db.LedgerRows(store.MarkerTable) {

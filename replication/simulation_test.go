@@ -45,8 +45,8 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	first := func(p *plan) { p.jumps, p.moves, p.merges = false, false, false }
-	second := func(p *plan) { p.merges = false }
+	first := func(p *plan) { p.jumps, p.moves, p.merges, p.repeats, p.retries = false, false, false, false, false }
+	second := func(p *plan) { p.merges, p.repeats, p.retries = false, false, false }
 	for _, kept := range []struct {
 		seed   int
 		as     func(*plan)
@@ -56,6 +56,7 @@ func TestSimulationKept(t *testing.T) {
 		{9497, first, "a copy went by a note that a crash of the server undid, with the queue that it stood for"},
 		{921997, first, "sums of two rows with each other's values were equal"},
 		{304, second, "a change of a key lost at the new key, and the row of the old one was not sent, for the stamp of an earlier change"},
+		{2221, func(*plan) {}, "a held change that stood for several had the stamp of the first, so that the row it lost to was not sent"},
 		{2325, second, "a retry left a row alone whose key a held row had had meanwhile"},
 	} {
 		if err := simulateAs(kept.seed, kept.as); err != nil {
@@ -92,6 +93,8 @@ type plan struct {
 	jumps    bool // seconds pass now and then
 	moves    bool // users change keys
 	merges   bool // of changes of a key that are applied together only the last is written
+	repeats  bool // users write the same few values again and again
+	retries  bool // what is held is tried again now and then
 }
 
 func draw(r *rand.Rand, seed uint64) plan {
@@ -103,7 +106,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.empties = late.IntN(5) == 0 && p.withSync
 	p.forgets = late.IntN(3) == 0 && p.crashes
 	p.jumps, p.moves = late.IntN(2) == 0, late.IntN(4) == 0
-	p.merges = late.IntN(5) == 0
+	p.merges, p.repeats, p.retries = late.IntN(5) == 0, late.IntN(4) == 0, late.IntN(2) == 0
 	return p
 }
 
@@ -209,6 +212,11 @@ func (w *world) step() error {
 	}
 	if w.forgets && w.late.IntN(8) == 0 {
 		w.dbs[w.late.IntN(2)].Sync()
+	}
+	if w.retries && w.latest.IntN(40) == 0 && w.held() > 0 {
+		if err := w.beginRetry(); err != nil {
+			return w.first(err)
+		}
 	}
 	switch n := w.rand.IntN(100); {
 	case n < 30:
