@@ -34,11 +34,15 @@ demo: build ## tell the whole story on two SQLite files, or on PostgreSQL: LEFT=
 
 .PHONY: test
 test: build sqlite3-present postgres-present bin/testcount ## run every test; the last line is the count
-	@bin/testcount $(GO) test -json -count=1 -timeout=25m ./... -- $(GO) -C tools test -json -count=1 ./testcount ./shape
+	@bin/testcount $(GO) test -json -count=1 -timeout=25m ./... -- $(GO) -C tools test -json -count=1 ./testcount ./shape ./mutants
 
 .PHONY: simulate
 simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N=100000
 	@SEED=$(or $(SEED),1) N=$(or $(N),100000) bin/testcount $(GO) test -json -count=1 -timeout=0 -run '^TestSimulat' ./replication/...
+
+.PHONY: mutants
+mutants: go-present ## make deliberate defects, one after the other, and see that the tests notice each: ONLY=no-floor SEEDS=3000
+	@$(GO) -C tools run ./mutants -seeds $(or $(SEEDS),3000) $(if $(ONLY),-only $(ONLY))
 
 .PHONY: soak
 soak: build sqlite3-present postgres-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
@@ -60,12 +64,12 @@ lint-format:
 .PHONY: lint-vet
 lint-vet:
 	@$(GO) vet ./...
-	@$(GO) -C tools vet ./testcount ./shape
+	@$(GO) -C tools vet ./testcount ./shape ./mutants
 
 .PHONY: lint-static
 lint-static: bin/staticcheck
 	@bin/staticcheck ./...
-	@cd tools && ../bin/staticcheck ./testcount ./shape
+	@cd tools && ../bin/staticcheck ./testcount ./shape ./mutants
 
 .PHONY: lint-workflows
 lint-workflows: bin/workflowcheck

@@ -14,22 +14,42 @@ import (
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
-// newPair makes a link of one map between two tables and runs it until it is live.
+// newPair makes a link of one map between two tables, of which the left wins, and runs it until it is live.
 func newPair(t *testing.T, m tablemap.Map, tables [2]memory.Table) *world {
 	t.Helper()
+	return newPairOf(t, m, tables, tablemap.Left)
+}
+
+// newPairOf is newPair with another side that wins.
+func newPairOf(t *testing.T, m tablemap.Map, tables [2]memory.Table, master tablemap.Side) *world {
+	t.Helper()
+	w := pairOf(t, m, tables, master)
+	require.NoError(t, w.settle())
+	return w
+}
+
+// pairOf makes a link of one map that has not been run.
+func pairOf(t *testing.T, m tablemap.Map, tables [2]memory.Table, master tablemap.Side) *world {
+	t.Helper()
+	m.Name, m.Tables = "pair", [2]string{tables[0].Name, tables[1].Name}
+	return linkOf(t, []tablemap.Map{m}, [2][]memory.Table{{tables[0]}, {tables[1]}}, master)
+}
+
+// linkOf makes a link that has not been run, on databases that nothing happens to but what a test does.
+func linkOf(t *testing.T, maps []tablemap.Map, tables [2][]memory.Table, master tablemap.Side) *world {
+	t.Helper()
 	w := &world{rand: rand.New(rand.NewPCG(1, 1)), ctx: context.Background(), story: newStory(), hooked: true, ending: true}
+	w.plan.withSync, w.plan.master = true, master
 	for side := range w.dbs {
 		w.dbs[side] = memory.New(memory.Options{CopyRows: 100, Clock: func() int64 { return w.nowMs }})
-		require.NoError(t, w.dbs[side].Create(tables[side]))
-		m.Tables[side] = tables[side].Name
+		require.NoError(t, w.dbs[side].Create(tables[side]...))
 	}
-	m.Name = "pair"
-	link := tablemap.Link{Name: "pair", Sides: [2]string{"left", "right"}, Master: tablemap.Left, Maps: []tablemap.Map{m}}
+	link := tablemap.Link{Name: "pair", Sides: [2]string{"left", "right"}, Master: master, Maps: maps}
 	w.engine = &replication.Engine{Link: link, Stores: [2]store.Store{w.dbs[0].Store(), w.dbs[1].Store()},
 		Now: func() time.Time { return time.UnixMilli(w.nowMs) }}
-	w.maps = []*controller{{world: w, def: m, want: wantLive}}
-	w.plan.withSync = true
-	require.NoError(t, w.settle())
+	for _, m := range maps {
+		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})
+	}
 	return w
 }
 

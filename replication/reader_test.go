@@ -40,3 +40,22 @@ func TestFirstBracketAfterTheCursor(t *testing.T) {
 func ledgerRow(at store.Position, table string, values ...store.Value) store.Change {
 	return store.Change{Position: at, Op: store.Insert, Table: table, Ledger: true, After: values}
 }
+
+// TestMissingTransaction: a hole in the numbers of a writer's transactions is a gap; the next number is not.
+func TestMissingTransaction(t *testing.T) {
+	t.Parallel()
+	r := newReader(&Engine{}, tablemap.Left)
+	r.cursor = "1"
+	bracket := func(seq int64, at store.Position) []store.Change {
+		row := func(what, body string) store.Change {
+			return ledgerRow(at, store.MarkerTable, store.Str("stream"), store.Int(seq), store.Str(what), store.Str(""), store.Str(""), store.Str(body))
+		}
+		return []store.Change{row(store.MarkerBegin, ""), row(store.MarkerEnd, "{}")}
+	}
+	_, err := r.take(t.Context(), append(bracket(4, "2"), bracket(5, "3")...))
+	require.NoError(t, err)
+	_, err = r.take(t.Context(), bracket(7, "4"))
+	var gap *store.GapError
+	require.ErrorAs(t, err, &gap)
+	require.Contains(t, gap.Reason, "7")
+}

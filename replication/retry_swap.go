@@ -144,8 +144,8 @@ func (r *swapRetry) try(ctx context.Context, tx store.Tx, part []chain, counts *
 		}
 		counts.Applied++
 		done = append(done, one)
-		for _, key := range c.between(one) {
-			a.resend(echoKey{name, key}, c.last().Seen)
+		if err := a.askBetween(ctx, c, one); err != nil {
+			return body{}, err
 		}
 	}
 	if err := a.finish(ctx, done); err != nil {
@@ -157,18 +157,40 @@ func (r *swapRetry) try(ctx context.Context, tx store.Tx, part []chain, counts *
 	return body{Seen: map[string]store.Position{name: part[0].last().Seen}, Keys: writtenKeys(done)}, nil
 }
 
-// between are the keys that a row had on its way from the first of its held changes to the last, which the one change that
-// stands for them does not touch: the other side may have rows there, which this side's have to give way to.
-func (c chain) between(one *change) []string {
-	var keys []string
+// askBetween asks for the rows that the other side has at keys which a row had on its way from the first of its held changes
+// to the last, and which the one change that stands for them does not touch: this side has given those keys up, or has lost
+// them to what the other side wrote there. Where it has no row, what this side may have there by now is its users'.
+func (a *applier) askBetween(ctx context.Context, c chain, one *change) error {
+	var keys []store.Row
+	known := map[string]bool{"": true, one.entry.Key: true, one.entry.NewKey: true}
 	for _, h := range c {
-		for _, key := range []string{h.Key, h.NewKey} {
-			if key != "" && key != one.entry.Key && key != one.entry.NewKey {
-				keys = append(keys, key)
+		for _, text := range []string{h.Key, h.NewKey} {
+			if known[text] {
+				continue
 			}
+			known[text] = true
+			key, err := store.DecodeRow(text)
+			if err != nil {
+				return fmt.Errorf("read held change: %w", err)
+			}
+			keys = append(keys, key)
 		}
 	}
-	return unique(keys)
+	if len(keys) == 0 {
+		return nil
+	}
+	whole := one.flow.target
+	whole.Filter = ""
+	found, err := a.tx.Lookup(ctx, &whole, keys)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", whole.Table, err)
+	}
+	for i, row := range found {
+		if row != nil {
+			a.resend(echoKey{one.name, store.EncodeRow(keys[i])}, c.last().Seen)
+		}
+	}
+	return nil
 }
 
 func (t *tally) failures() int {

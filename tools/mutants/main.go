@@ -149,30 +149,39 @@ func try(m *mutant, folder string, seeds int) (result, error) {
 	return result{took: time.Since(began)}, nil
 }
 
-// overlay writes the file with the defect, and the list that has the compiler read it instead.
+// overlay writes the files with the defect, and the list that has the compiler read them instead.
 func (m *mutant) overlay(folder string) (string, error) {
-	path, err := filepath.Abs(filepath.Join("..", m.file))
+	replace := make(map[string]string)
+	for i := range m.edits {
+		e := &m.edits[i]
+		path, err := filepath.Abs(filepath.Join("..", e.file))
+		if err != nil {
+			return "", err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return "", fmt.Errorf("mutant %s: %w", m.name, err)
+		}
+		text, err := e.apply(string(source))
+		if err != nil {
+			return "", fmt.Errorf("mutant %s: %w", m.name, err)
+		}
+		changed := filepath.Join(folder, fmt.Sprintf("changed%d.go", i))
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[path] = changed
+	}
+	list := filepath.Join(folder, "overlay.json")
+	text, err := json.Marshal(map[string]any{"Replace": replace})
 	if err != nil {
 		return "", err
 	}
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("mutant %s: %w", m.name, err)
-	}
-	text, err := m.apply(string(source))
-	if err != nil {
-		return "", err
-	}
-	changed, list := filepath.Join(folder, "changed.go"), filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
-		return "", err
-	}
-	replace, err := json.Marshal(map[string]any{"Replace": map[string]string{path: changed}})
-	if err != nil {
-		return "", err
-	}
-	return list, os.WriteFile(list, replace, 0o600)
+	return list, os.WriteFile(list, text, 0o600)
 }
+
+// mostSeeds are run at once: far fewer than patience allows for.
+const mostSeeds = 1000
 
 // shares are the seeds that are run at once: most mutants die at the first.
 func (l layer) shares(seeds int) []int {
@@ -180,7 +189,7 @@ func (l layer) shares(seeds int) []int {
 		return []int{0}
 	}
 	var out []int
-	for n, share := 0, 125; n < seeds; n, share = n+share, 2*share {
+	for n, share := 0, 125; n < seeds; n, share = n+share, min(2*share, mostSeeds) {
 		out = append(out, min(share, seeds-n))
 	}
 	return out

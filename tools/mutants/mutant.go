@@ -7,12 +7,17 @@ import (
 	"strings"
 )
 
-// mutant is one deliberate defect: a text of a file that is replaced.
+// mutant is one deliberate defect: texts of files that are replaced.
 type mutant struct {
-	name     string
-	says     string
-	file     string   // from the root of the tree
-	layers   []string // in which order they are asked
+	name   string
+	says   string
+	layers []string // in which order they are asked
+	edits  []edit
+}
+
+// edit replaces a text of a file.
+type edit struct {
+	file     string // from the root of the tree
 	old, new string
 }
 
@@ -26,36 +31,30 @@ const (
 // parse reads mutants. Lines between them that begin with # are comments.
 func parse(r io.Reader) ([]mutant, error) {
 	var all []mutant
-	var m mutant
+	var e edit
 	var text *string
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()
-		field, value, _ := strings.Cut(line, " ")
-		value = strings.TrimSpace(value)
 		switch {
 		case line == markOld:
-			text = &m.old
-		case line == markNew && text == &m.old:
-			text = &m.new
+			text = &e.old
+		case line == markNew && text == &e.old:
+			text = &e.new
 		case line == markEnd:
-			if m.name == "" || m.file == "" || len(m.layers) == 0 || m.old == "" || text != &m.new {
-				return nil, fmt.Errorf("line %d: mutant %q is not complete", n, m.name)
+			if len(all) == 0 || e.file == "" || e.old == "" || text != &e.new {
+				return nil, fmt.Errorf("line %d: a mutant is not complete", n)
 			}
-			m.old, m.new = strings.TrimSuffix(m.old, "\n"), strings.TrimSuffix(m.new, "\n")
-			all, m, text = append(all, m), mutant{}, nil
+			e.old, e.new = strings.TrimSuffix(e.old, "\n"), strings.TrimSuffix(e.new, "\n")
+			last := &all[len(all)-1]
+			last.edits, e, text = append(last.edits, e), edit{}, nil
 		case text != nil:
 			*text += line + "\n"
-		case field == "mutant":
-			m.name = value
-		case field == "says":
-			m.says = value
-		case field == "file":
-			m.file = value
-		case field == "tests":
-			m.layers = strings.Fields(value)
-		case line != "" && field != "#" && !strings.HasPrefix(line, "#"):
-			return nil, fmt.Errorf("line %d: %q is neither a field nor a comment", n, line)
+		case line != "" && !strings.HasPrefix(line, "#"):
+			var err error
+			if all, err = field(all, &e, line); err != nil {
+				return nil, fmt.Errorf("line %d: %w", n, err)
+			}
 		}
 	}
 	if text != nil {
@@ -64,10 +63,31 @@ func parse(r io.Reader) ([]mutant, error) {
 	return all, lines.Err()
 }
 
-// apply makes the defect.
-func (m *mutant) apply(source string) (string, error) {
-	if n := strings.Count(source, m.old); n != 1 {
-		return "", fmt.Errorf("mutant %s: its text stands %d times in %s, not once: move it along with the code", m.name, n, m.file)
+// field reads a line of a mutant's head.
+func field(all []mutant, e *edit, line string) ([]mutant, error) {
+	name, value, _ := strings.Cut(line, " ")
+	value = strings.TrimSpace(value)
+	switch {
+	case name == "mutant":
+		return append(all, mutant{name: value}), nil
+	case len(all) == 0:
+	case name == "says":
+		all[len(all)-1].says = value
+		return all, nil
+	case name == "tests":
+		all[len(all)-1].layers = strings.Fields(value)
+		return all, nil
+	case name == "file":
+		e.file = value
+		return all, nil
 	}
-	return strings.Replace(source, m.old, m.new, 1), nil
+	return nil, fmt.Errorf("%q is neither a field nor a comment", line)
+}
+
+// apply makes one edit of the defect.
+func (e *edit) apply(source string) (string, error) {
+	if n := strings.Count(source, e.old); n != 1 {
+		return "", fmt.Errorf("its text stands %d times in %s, not once: move it along with the code", n, e.file)
+	}
+	return strings.Replace(source, e.old, e.new, 1), nil
 }

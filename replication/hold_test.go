@@ -1,0 +1,176 @@
+package replication_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/memory"
+	"github.com/dualwrite/dualwrite/tablemap"
+)
+
+// notUnique is a table of keys and values, unique one whose values are unique.
+func notUnique(name string) memory.Table {
+	return memory.Table{Name: name, Key: []string{"k"}, Columns: []memory.Column{{Name: "k", Type: words(), NotNull: true}, {Name: "u", Type: words()}}}
+}
+
+func unique(name string) memory.Table {
+	t := notUnique(name)
+	t.Unique = [][]string{{"u"}}
+	return t
+}
+
+// keyed maps both columns, both ways.
+func keyed() tablemap.Map {
+	column := func(name string) tablemap.Column { return tablemap.Column{Names: [2]string{name, name}} }
+	return tablemap.Map{Key: []tablemap.Column{column("k")}, Columns: []tablemap.Column{column("u")}}
+}
+
+// holding is a link whose right side wins, and refuses a value of column u that another row of it has.
+func holding(t *testing.T) *world {
+	t.Helper()
+	return newPairOf(t, keyed(), [2]memory.Table{notUnique("a"), unique("b")}, tablemap.Right)
+}
+
+// change is a write of a user.
+type change struct{ op, key, value string }
+
+func (w *world) does(t *testing.T, side tablemap.Side, all ...change) {
+	t.Helper()
+	name := w.maps[0].def.Tables[side]
+	for _, c := range all {
+		require.NoError(t, w.dbs[side].Exec(func(u *memory.User) error {
+			where := memory.Values{"k": store.Str(c.key)}
+			switch c.op {
+			case "insert":
+				return u.Insert(name, memory.Values{"k": store.Str(c.key), "u": store.Str(c.value)})
+			case "delete":
+				_, err := u.Delete(name, where)
+				return err
+			case "move":
+				_, err := u.Update(name, where, memory.Values{"k": store.Str(c.value)})
+				return err
+			}
+			_, err := u.Update(name, where, memory.Values{"u": store.Str(c.value)})
+			return err
+		}))
+	}
+	require.NoError(t, w.settle())
+}
+
+// heldNow are the keys of what is held on the right, in order, each with its code.
+func (w *world) heldNow(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, r := range w.dbs[1].LedgerRows(store.HeldTable) {
+		key, err := store.DecodeRow(r[6].S)
+		require.NoError(t, err)
+		out = append(out, key[0].S+" "+r[10].S)
+	}
+	return out
+}
+
+// rightRows are the right side's rows, less those that are only there to be in the way.
+func (w *world) rightRows() map[string]string {
+	out := make(map[string]string)
+	for _, r := range w.dbs[1].Rows("b") {
+		if r[0].S[0] != '!' {
+			out[r[0].S] = r[1].S
+		}
+	}
+	return out
+}
+
+// refusing is a trigger that lets no row with the value "bad" in.
+func refusing() []memory.Trigger {
+	return []memory.Trigger{{Name: "refuse", Before: func(_ store.Op, _, row store.Row) (store.Row, error) {
+		if row != nil && row[1].S == "bad" {
+			return nil, &store.RowError{Code: store.CodeCheck, Detail: "bad"}
+		}
+		return row, nil
+	}}}
+}
+
+// Behind a held change waits what touches its old key or its new one. All of it comes, once it can.
+func TestWhatWaitsBehindAKey(t *testing.T) {
+	t.Parallel()
+	right := notUnique("b")
+	right.Triggers = refusing()
+	w := newPairOf(t, keyed(), [2]memory.Table{notUnique("a"), right}, tablemap.Right)
+	w.does(t, 0, change{"insert", "p", "bad"})
+	w.does(t, 0, change{"move", "p", "q"})
+	w.does(t, 0, change{"update", "q", "good"}, change{"insert", "p", "good too"}, change{"insert", "z", "good"})
+	require.Equal(t, []string{"p check", "p waiting", "q waiting", "p waiting"}, w.heldNow(t))
+	require.Equal(t, map[string]string{"z": "good"}, w.rightRows())
+	require.NoError(t, w.retry())
+	require.Empty(t, w.heldNow(t))
+	require.Equal(t, map[string]string{"p": "good too", "q": "good", "z": "good"}, w.rightRows())
+}
+
+// A child waits behind a held change of its parent, whose key it refers to.
+func TestChildrenWaitBehindTheirParents(t *testing.T) {
+	t.Parallel()
+	p := plan{tree: true}
+	both := [2][]memory.Table{tables(p, 0), tables(p, 1)}
+	both[1][0].Triggers = refusing()
+	w := linkOf(t, mapsOf(p), both, tablemap.Right)
+	require.NoError(t, w.settle())
+	left := namesOf(0)
+	require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+		if err := u.Insert(left.groups, memory.Values{left.k: store.Str("g"), left.v: store.Str("bad")}); err != nil {
+			return err
+		}
+		return u.Insert(left.rows, memory.Values{left.k: store.Str("c"), left.g: store.Str("g")})
+	}))
+	require.NoError(t, w.settle())
+	require.Equal(t, []string{"g check", "c waiting"}, w.heldNow(t))
+}
+
+// A change that would take a unique value which a held change has yet to free waits, and is not an error of its own.
+func TestWhatWaitsBehindAUniqueValue(t *testing.T) {
+	t.Parallel()
+	w := holding(t)
+	w.does(t, 1, change{"insert", "!1", "u1"})
+	w.does(t, 0, change{"insert", "p", "u2"})
+	w.does(t, 0, change{"update", "p", "u1"})
+	w.does(t, 0, change{"insert", "q", "u2"})
+	require.Equal(t, []string{"p unique", "q waiting"}, w.heldNow(t))
+	w.does(t, 1, change{"delete", "!1", ""})
+	require.NoError(t, w.retry())
+	require.Equal(t, map[string]string{"p": "u1", "q": "u2"}, w.rightRows())
+}
+
+// What still is held of a key goes on blocking it when something else that was held of it has been settled.
+func TestWhatStaysHeldGoesOnBlocking(t *testing.T) {
+	t.Parallel()
+	w := holding(t)
+	w.does(t, 1, change{"insert", "!1", "u1"}, change{"insert", "!2", "u2"})
+	w.does(t, 0, change{"insert", "p", "u1"})
+	w.does(t, 0, change{"move", "p", "q"})
+	w.does(t, 0, change{"insert", "p", "u2"})
+	w.does(t, 1, change{"delete", "!1", ""})
+	require.NoError(t, w.retry())
+	require.Equal(t, []string{"p unique"}, w.heldNow(t))
+	w.does(t, 0, change{"update", "p", "u5"})
+	require.Equal(t, []string{"p unique", "p waiting"}, w.heldNow(t))
+	require.Equal(t, map[string]string{"q": "u1"}, w.rightRows())
+}
+
+// Where a row of the side that wins could not be copied, the other side's row at that key does not win instead.
+func TestACopyDoesNotOverwriteTheMaster(t *testing.T) {
+	t.Parallel()
+	w := pairOf(t, keyed(), [2]memory.Table{unique("a"), unique("b")}, tablemap.Right)
+	require.NoError(t, w.dbs[1].Exec(func(u *memory.User) error {
+		return u.Insert("b", memory.Values{"k": store.Str("p"), "u": store.Str("the master's")})
+	}))
+	require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+		if err := u.Insert("a", memory.Values{"k": store.Str("p"), "u": store.Str("the other's")}); err != nil {
+			return err
+		}
+		return u.Insert("a", memory.Values{"k": store.Str("in the way"), "u": store.Str("the master's")})
+	}))
+	require.NoError(t, w.settle())
+	require.Equal(t, "the master's", w.rightRows()["p"])
+	require.NotEmpty(t, w.dbs[0].LedgerRows(store.HeldTable))
+}
