@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ type Setup struct {
 	Master      string    // default: dataverse
 	Server      *Temporal // default: the shared one
 	URLs        [2]string // of PostgreSQL databases of the test's own; default: new ones on the shared servers
+	Password    string    // of PostgreSQL roles that have none
 }
 
 // Link is a link of a test: two databases, a config, and the commands for it.
@@ -52,6 +54,9 @@ func New(t testing.TB, s Setup) *Link {
 		l.master = "dataverse"
 	}
 	l.Left, l.Right = databases(t, s.Pair, folder)
+	for _, d := range []*Database{l.Left, l.Right} {
+		d.url = withPassword(d.url, s.Password)
+	}
 	for i, d := range []*Database{l.Left, l.Right} {
 		if s.URLs[i] != "" {
 			d.url = s.URLs[i]
@@ -61,6 +66,18 @@ func New(t testing.TB, s Setup) *Link {
 	l.Right.Exec(s.Right)
 	l.Configure(s.Maps)
 	return l
+}
+
+// withPassword adds a password to a URL that has none: test servers let everybody in.
+func withPassword(address, password string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil || password == "" {
+		return address
+	}
+	if _, has := u.User.Password(); !has {
+		u.User = url.UserPassword(u.User.Username(), password)
+	}
+	return u.String()
 }
 
 // nameOf is a name for a link: the test's, shortened, and a number that makes it unique.

@@ -92,5 +92,8 @@ func (s *Temporal) Kill() {
 	s.server = nil
 }
 
+// Folder is where the server keeps its state and its log.
+func (s *Temporal) Folder() string { return s.options.StateDir }
+
 // Address is where clients find the server.
 func (s *Temporal) Address() string { return "127.0.0.1:" + strconv.Itoa(s.options.Port) }
