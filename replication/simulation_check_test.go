@@ -59,7 +59,7 @@ func (w *world) judge() error {
 		switch {
 		case back || last.side != w.master && !last.informed(before) || final[key] == last.row:
 		default:
-			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q", key, last.side, last.row, last.far, final[key])
+			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q; all: %+v", key, last.side, last.row, last.far, final[key], deeds)
 		}
 		if last.side == w.master && !back {
 			if err := w.lost(key, before, last); err != nil {

@@ -45,6 +45,7 @@ func (c *controller) forget() { c.copying, c.replays = nil, nil }
 // step does the next piece of what is wanted.
 func (c *controller) step() (replication.Outcome, error) {
 	c.wish()
+	c.taken++
 	switch c.state {
 	case isOff:
 		return c.begin()

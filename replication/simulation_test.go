@@ -126,6 +126,7 @@ type world struct {
 	story   *story
 	hooked  bool // inside a hook: hooks do not nest
 	ending  bool // the writing has ended
+	taken   int  // steps of the engine
 	broken  error
 }
 
@@ -133,18 +134,25 @@ func simulate(seed int) error { return simulateAs(seed, func(*plan) {}) }
 
 // simulateAs is simulate for a seed whose plan is changed.
 func simulateAs(seed int, change func(*plan)) error {
+	_, err := run(seed, change)
+	return err
+}
+
+// run returns how many steps the engine took, too.
+func run(seed int, change func(*plan)) (taken int, err error) {
 	r := rand.New(rand.NewPCG(uint64(seed), 7))
 	p := draw(r, uint64(seed))
 	change(&p)
 	w := &world{plan: p, rand: r, late: rand.New(rand.NewPCG(uint64(seed), 9)),
 		latest: rand.New(rand.NewPCG(uint64(seed), 10)), ctx: context.Background(), nowMs: 1_000_000}
+	defer func() { taken = w.taken }()
 	if err := w.build(); err != nil {
-		return err
+		return 0, err
 	}
 	w.users.begin(w)
 	for range w.steps {
 		if err := w.step(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	w.ending = true
@@ -152,9 +160,23 @@ func simulateAs(seed int, change func(*plan)) error {
 		c.want = wantLive
 	}
 	if err := w.settle(); err != nil {
-		return err
+		return 0, err
 	}
-	return w.check()
+	return 0, w.check()
+}
+
+// BenchmarkSimulation tells how many steps the engine takes in a second of one core.
+func BenchmarkSimulation(b *testing.B) {
+	steps, seed := 0, 0
+	for b.Loop() {
+		seed++
+		n, err := run(seed, func(*plan) {})
+		if err != nil {
+			b.Fatal(err)
+		}
+		steps += n
+	}
+	b.ReportMetric(float64(steps)/b.Elapsed().Seconds(), "steps/s")
 }
 
 // build makes the databases and the maps.
@@ -265,6 +287,7 @@ func (w *world) forget(side tablemap.Side) {
 // stream lets one direction do one step. After an error that another attempt may mend there will be another attempt.
 func (w *world) stream(from tablemap.Side) (replication.Outcome, error) {
 	var err error
+	w.taken++
 	outcome := replication.Moved
 	if w.streams[from] == nil {
 		attached, err := w.engine.Attached(w.ctx)

@@ -198,7 +198,7 @@ func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), er
 	row := show(rows)
 	done := deed{side: side, before: show(was), row: row, far: w.rows(side.Other())[key]}
 	return func() {
-		if !owned {
+		if !owned && done.before != done.row {
 			u.deeds[key] = append(u.deeds[key], done)
 		}
 		w.story.tell("user on %d: %s = %q", side, key, row)
