@@ -46,7 +46,8 @@ func (w *world) check() error {
 // judge looks at the last change of each key that both sides write. One by the side that wins stays: changes before it
 // were seen by it, or lost to it. One by the other side stays if its user saw the last one, and both sides had it. And the
 // image of a change that lost is kept as a conflict. Where a value of the winning side equals what the other side's user
-// had before his change, that user may well have seen it: either may win.
+// had before his change, that user may well have seen it: either may win. A map that has never had an initial sync cannot
+// tell a row that was deleted from one that was never there.
 func (w *world) judge() error {
 	if !w.solo() || w.oneWay || w.moves || w.repeats || w.held() > 0 {
 		return nil
@@ -57,9 +58,9 @@ func (w *world) judge() error {
 		last, before := deeds[len(deeds)-1], deeds[len(deeds)-2]
 		back := slices.ContainsFunc(deeds, func(d deed) bool { return d.side != last.side && d.before == last.row })
 		switch {
-		case back || last.side != w.master && !last.informed(before) || final[key] == last.row:
+		case back || last.row == "" && !w.withSync || last.side != w.master && !last.informed(before) || final[key] == last.row:
 		default:
-			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q; all: %+v", key, last.side, last.row, last.far, final[key], deeds)
+			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q", key, last.side, last.row, last.far, final[key])
 		}
 		if last.side == w.master && !back {
 			if err := w.lost(key, before, last); err != nil {
