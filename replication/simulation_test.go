@@ -54,6 +54,7 @@ func TestSimulationKept(t *testing.T) {
 	}{
 		{3005538, first, "who had played back some deletes of a TRUNCATE was taken to have seen it"},
 		{9497, first, "a copy went by a note that a crash of the server undid, with the queue that it stood for"},
+		{2258, first, "the same, in another way"},
 		{921997, first, "sums of two rows with each other's values were equal"},
 		{304, second, "a change of a key lost at the new key, and the row of the old one was not sent, for the stamp of an earlier change"},
 		{2221, func(*plan) {}, "a held change that stood for several had the stamp of the first, so that the row it lost to was not sent"},
