@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
@@ -28,12 +29,17 @@ func (o Orphan) String() string {
 	return "the log that is kept on " + o.Side
 }
 
+// sidePatience bounds the wait for each database, so that one that is silent does not keep the other from being looked at.
+const sidePatience = 10 * time.Second
+
 // Diagnose says how both databases stand with what dualwrite has put there. A database that does not answer is a
 // finding too.
 func (e *Engine) Diagnose(ctx context.Context) []Finding {
 	f := findings{link: &e.Link}
 	for _, s := range sides() {
-		condition, err := e.Stores[s].Diagnose(ctx)
+		bounded, cancel := context.WithTimeout(ctx, sidePatience)
+		condition, err := e.Stores[s].Diagnose(bounded)
+		cancel()
 		if err != nil {
 			f.on(s, ruleDatabaseDown, "see that it is up, that its URL in the config is right, and that this user may connect", "the database does not answer: %s", err)
 			continue
