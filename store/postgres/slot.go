@@ -77,7 +77,8 @@ const (
 	sqlEndReader  = `SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1
 		AND active_pid IS NOT NULL`
 
-	slotPatience = 5 * time.Second // for transactions that are open when the slot is made
+	slotPatience  = 5 * time.Second // for transactions that are open when the slot is made
+	leavePatience = 2 * time.Second // for a reader to be gone
 )
 
 // slot is a replication slot as the server has it.
@@ -238,11 +239,24 @@ func (s *Store) dropIdleSlot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.replica.row(ctx, sqlDropSlot, name)
+	// The server needs a moment to notice that a reader has gone; one that goes on reading is not waited for.
+	for deadline := time.Now().Add(leavePatience); ; {
+		_, err = s.replica.row(ctx, sqlDropSlot, name)
+		if state(err) != stateObjectInUse || s.following() || time.Now().After(deadline) || wait(ctx, 20*time.Millisecond) != nil {
+			break
+		}
+	}
 	if state(err) == stateObjectInUse || state(err) == stateUndefinedObject {
 		return nil // its reader drops it in the end; or somebody else has
 	}
 	return fault(err)
+}
+
+// following reports whether a log of this store is open.
+func (s *Store) following() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log != nil && !s.log.over.Load()
 }
 
 // endReader ends who reads the slot, if that is one of ours: whoever opens the log last is the one who reads.

@@ -33,6 +33,13 @@ func acquire(path string) (*os.File, error) {
 	return f, nil
 }
 
+// release gives the lock back at once: a process that is being forked right now has the file open too, until it becomes
+// another program.
+func release(lock *os.File) {
+	_ = syscall.Flock(int(lock.Fd()), syscall.LOCK_UN)
+	_ = lock.Close()
+}
+
 // pidIn reads a process id out of a file; 0: there is none.
 func pidIn(path string) int {
 	data, err := os.ReadFile(path)

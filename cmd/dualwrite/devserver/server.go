@@ -71,7 +71,7 @@ func Start(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, lock: lock}
 	if err := s.launch(); err != nil {
-		_ = lock.Close()
+		release(lock)
 		return nil, err
 	}
 	return s, nil
@@ -167,7 +167,7 @@ func (s *Server) lastWords() string {
 func (s *Server) Stop() {
 	s.process.end(s.options.Grace)
 	_ = os.Remove(s.path(filePid))
-	_ = s.lock.Close()
+	release(s.lock)
 }
 
 // Find is the path of the `temporal` executable: on PATH, else beside the executable at self, in bin/ there, or in
