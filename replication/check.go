@@ -57,11 +57,7 @@ func (e *Engine) preflight(ctx context.Context, defs ...*Definition) ([]Finding,
 		}
 		for _, r := range remarks {
 			f := findings{link: &e.Link, name: maps[r.Table]}
-			message := r.Message
-			if r.Table != "" {
-				message = "table " + r.Table + ": " + message
-			}
-			f.on(s, rule(r.Code), r.Hint, "%s", message)
+			f.remark(s, r)
 			all = append(all, f.list...)
 		}
 	}

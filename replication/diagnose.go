@@ -45,17 +45,14 @@ func (e *Engine) Diagnose(ctx context.Context) []Finding {
 			continue
 		}
 		for _, r := range condition.Remarks {
-			message := r.Message
-			if r.Table != "" {
-				message = "table " + r.Table + ": " + message
-			}
-			f.on(s, rule(r.Code), r.Hint, "%s", message)
+			f.remark(s, r)
 		}
 	}
 	return f.list
 }
 
-// Orphans looks for what no map needs. busy are the maps that something runs: all that are not at Not running.
+// Orphans looks for what no map needs. busy are the maps that something runs: all that are not at Not running. A run that
+// has just begun makes the log and captures its table before its map is attached.
 func (e *Engine) Orphans(ctx context.Context, busy []string) ([]Orphan, error) {
 	attached, err := e.Attached(ctx)
 	if err != nil {
@@ -72,7 +69,7 @@ func (e *Engine) Orphans(ctx context.Context, busy []string) ([]Orphan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("look at %s: %w", e.Link.Sides[s], err)
 		}
-		needed, err := e.needed(ctx, s, attached)
+		needed, err := e.needed(ctx, s, attached, busy)
 		if err != nil {
 			return nil, err
 		}
@@ -81,16 +78,17 @@ func (e *Engine) Orphans(ctx context.Context, busy []string) ([]Orphan, error) {
 				out = append(out, Orphan{Side: e.Link.Sides[s], Table: table})
 			}
 		}
-		if slices.ContainsFunc(condition.Remarks, func(r store.Remark) bool { return r.Code == store.RemarkSlotIdle }) {
+		idle := slices.ContainsFunc(condition.Remarks, func(r store.Remark) bool { return r.Code == store.RemarkSlotIdle })
+		if idle && len(busy) == 0 {
 			out = append(out, Orphan{Side: e.Link.Sides[s]})
 		}
 	}
 	return out, nil
 }
 
-// needed are the tables of a side, by catalog name, that attached maps capture.
-func (e *Engine) needed(ctx context.Context, side tablemap.Side, attached []string) (map[string]bool, error) {
-	out := make(map[string]bool)
+// needed are the tables of a side, by catalog name, that attached maps capture or that busy ones are about to.
+func (e *Engine) needed(ctx context.Context, side tablemap.Side, attached, busy []string) (map[string]bool, error) {
+	var tables []string
 	for _, name := range attached {
 		def, err := e.Definition(ctx, name)
 		if errors.Is(err, ErrNoDefinition) {
@@ -99,11 +97,22 @@ func (e *Engine) needed(ctx context.Context, side tablemap.Side, attached []stri
 		if err != nil {
 			return nil, err
 		}
-		table := def.Relations[side].Table
-		found, err := e.Stores[side].Describe(ctx, table)
-		if err != nil {
-			return nil, fmt.Errorf("describe table: %w", err)
+		tables = append(tables, def.Relations[side].Table)
+	}
+	for _, m := range e.Link.Maps {
+		if slices.Contains(busy, m.Name) {
+			tables = append(tables, m.Tables[side])
 		}
+	}
+	out := make(map[string]bool)
+	if len(tables) == 0 {
+		return out, nil
+	}
+	found, err := e.Stores[side].Describe(ctx, tables...)
+	if err != nil {
+		return nil, fmt.Errorf("describe tables: %w", err)
+	}
+	for _, table := range tables {
 		out[table], out[found[table].Name] = true, true
 	}
 	return out, nil

@@ -66,6 +66,9 @@ func TestOrphans(t *testing.T) {
 	require.NoError(t, e.Remove(t.Context(), found[0]))
 
 	require.NoError(t, e.Stores[1].Capture(t.Context(), def.Relations[1]))
+	found, err = e.Orphans(t.Context(), []string{"items", "notes"})
+	require.NoError(t, err)
+	require.Empty(t, found, "a run of notes has just begun")
 	found, err = e.Orphans(t.Context(), []string{"items"})
 	require.NoError(t, err)
 	require.Equal(t, []Orphan{{Side: "dataverse", Table: "notes"}}, found)

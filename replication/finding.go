@@ -146,6 +146,15 @@ func (f *findings) on(side tablemap.Side, r rule, hint, format string, args ...a
 		Message: fmt.Sprintf(format, args...), Severity: severities()[r]})
 }
 
+// remark adds what a store says.
+func (f *findings) remark(side tablemap.Side, r store.Remark) {
+	message := r.Message
+	if r.Table != "" {
+		message = "table " + r.Table + ": " + message
+	}
+	f.on(side, rule(r.Code), r.Hint, "%s", message)
+}
+
 // both adds a finding about both sides.
 func (f *findings) both(r rule, hint, format string, args ...any) {
 	f.on(tablemap.Left, r, hint, format, args...)

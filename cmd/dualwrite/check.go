@@ -34,25 +34,32 @@ func (s *session) check(ctx context.Context, maps []string) error {
 	if err != nil {
 		return s.unreachable(err)
 	}
-	if s.program.output == outputJSON {
-		if findings == nil {
-			findings = []replication.Finding{}
-		}
-		err = writeJSON(s.program.out, findings)
-	} else {
-		s.writeFindings(findings)
+	if err := s.printFindings(findings); err != nil {
+		return err
 	}
+	return verdict(findings, "check", "mend them as said; a map with an error cannot run")
+}
+
+func (s *session) printFindings(findings []replication.Finding) error {
+	if s.program.output == outputJSON {
+		return writeJSON(s.program.out, append([]replication.Finding{}, findings...)) // an empty list is no null
+	}
+	s.writeFindings(findings)
+	return nil
+}
+
+// verdict is the error of a command that has found errors.
+func verdict(findings []replication.Finding, command, mend string) error {
 	wrong := int64(0)
 	for _, f := range findings {
-		if f.Severity == "error" {
+		if f.Severity == replication.SeverityError {
 			wrong++
 		}
 	}
-	if err == nil && wrong > 0 {
-		return fail(exitRows, "check", fmt.Sprintf("the check found %s", plural(wrong, "error")),
-			"mend them as said; a map with an error cannot run")
+	if wrong == 0 {
+		return nil
 	}
-	return err
+	return fail(exitRows, command, fmt.Sprintf("the %s found %s", command, plural(wrong, "error")), mend)
 }
 
 func (s *session) writeFindings(findings []replication.Finding) {

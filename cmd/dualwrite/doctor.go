@@ -32,7 +32,7 @@ func (p *program) doctorCommand() *cobra.Command {
 			return p.inSession(cmd, func(ctx context.Context, s *session) error {
 				d := &doctor{session: s}
 				d.examine(ctx)
-				if err := d.print(); err != nil {
+				if err := s.printFindings(d.found); err != nil {
 					return err
 				}
 				if clean {
@@ -194,7 +194,7 @@ func (d *doctor) examineMap(r tablemap.Report) {
 		d.add("initial_sync_failed", r.Map, "dualwrite errors "+r.Map+" lists the rows; mend them and dualwrite run "+r.Map+", or go on with skip-sync, or discard",
 			"its initial sync failed: %s", orElse(r.Reason, "see its rows"))
 	case r.Health == tablemap.HealthGap:
-		d.add("gap", r.Map, "dualwrite run "+r.Map+": the initial sync finds what was missed", "changes were lost: %s", orElse(r.Reason, "the log has a gap"))
+		d.add("gap", r.Map, "dualwrite run "+r.Map+": the initial sync finds what was missed", "%s", orElse(r.Reason, "changes were lost"))
 	case r.Status == tablemap.NotRunning && r.Reason != "":
 		d.add("stopped", r.Map, "mend the cause, then dualwrite run "+r.Map, "it was stopped: %s", r.Reason)
 	case r.Status == tablemap.Paused && r.Reason != "":
@@ -220,30 +220,7 @@ func orElse(text, other string) string {
 	return strings.TrimSuffix(text, ".")
 }
 
-func (d *doctor) print() error {
-	if d.session.program.output == outputJSON {
-		if d.found == nil {
-			d.found = []replication.Finding{}
-		}
-		return writeJSON(d.session.program.out, d.found)
-	}
-	d.session.writeFindings(d.found)
-	return nil
-}
-
-// verdict ends the command as `check` does.
-func (d *doctor) verdict() error {
-	wrong := int64(0)
-	for _, f := range d.found {
-		if f.Severity == replication.SeverityError {
-			wrong++
-		}
-	}
-	if wrong == 0 {
-		return nil
-	}
-	return fail(exitRows, "doctor", fmt.Sprintf("the doctor found %s", plural(wrong, "error")), "mend them as said, worst first")
-}
+func (d *doctor) verdict() error { return verdict(d.found, "doctor", "mend them as said, worst first") }
 
 // clean removes the orphans, after asking. Temporal is asked again just before: a map may have been run meanwhile.
 func (d *doctor) clean(ctx context.Context, yes bool) error {

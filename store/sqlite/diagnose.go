@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -52,19 +53,14 @@ func (s *Store) Diagnose(ctx context.Context) (store.Condition, error) {
 
 // changed says why a captured table is no longer captured as it was; "" when it is.
 func (l *layout) changed(ctx context.Context, c *conn) (string, error) {
-	if l.lost {
-		return "its triggers were gone for a while", nil
-	}
-	info, err := describe(ctx, c, l.Table)
-	if err != nil {
-		return "", err
-	}
-	if err := l.fits(info); err != nil {
-		return err.Error(), nil
-	}
-	found, err := l.state(ctx, c, info)
-	if err == nil && found == stateLost {
-		return "its triggers are gone: the table has been rebuilt, or somebody dropped them", nil
+	_, err := l.look(ctx, c)
+	var gap *store.GapError
+	var gone *store.MapError
+	switch {
+	case errors.As(err, &gap):
+		return gap.Reason, nil
+	case errors.As(err, &gone):
+		return gone.Reason, nil
 	}
 	return "", err
 }

@@ -52,33 +52,38 @@ func ledgerWidth(tables map[string]*ledgerTable) int {
 
 // check looks at the table of one layout.
 func (l *Log) check(ctx context.Context, one *layout) (state, error) {
+	found, err := one.look(ctx, l.c)
+	if err != nil || found != stateBlind {
+		return found, err
+	}
+	written, err := l.writtenSince(ctx, one)
+	if err == nil && written {
+		err = &store.GapError{Table: one.Table, Reason: "it was given a unique index and written to before that was seen"}
+	}
+	return found, err
+}
+
+// look says whether a table still is captured as it was: a *store.GapError when changes may have been missed, a
+// *store.MapError when a column is gone.
+func (l *layout) look(ctx context.Context, c *conn) (state, error) {
 	switch {
-	case one.lost:
-		return stateLost, &store.GapError{Table: one.Table, Reason: "its triggers were gone for a while"}
-	case !one.active:
+	case l.lost:
+		return stateLost, &store.GapError{Table: l.Table, Reason: "its triggers were gone for a while"}
+	case !l.active:
 		return stateGood, nil
 	}
-	info, err := describe(ctx, l.c, one.Table)
+	info, err := describe(ctx, c, l.Table)
 	if err != nil {
 		return stateLost, err
 	}
-	if err := one.fits(info); err != nil {
+	if err := l.fits(info); err != nil {
 		return stateLost, err
 	}
-	state, err := one.state(ctx, l.c, info)
-	switch {
-	case err != nil:
-		return state, err
-	case state == stateLost:
-		return state, &store.GapError{Table: one.Table, Reason: "its triggers are gone: the table has been rebuilt, or somebody dropped them"}
-	case state == stateBlind:
-		written, err := l.writtenSince(ctx, one)
-		if err == nil && written {
-			err = &store.GapError{Table: one.Table, Reason: "it was given a unique index and written to before that was seen"}
-		}
-		return state, err
+	found, err := l.state(ctx, c, info)
+	if err == nil && found == stateLost {
+		err = &store.GapError{Table: l.Table, Reason: "its triggers are gone: the table has been rebuilt, or somebody dropped them"}
 	}
-	return state, nil
+	return found, err
 }
 
 // writtenSince reports whether rows were written that may have replaced others, since the last look.
