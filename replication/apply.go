@@ -21,9 +21,10 @@ type applier struct {
 	resends   map[echoKey]store.Position // what the latest change that lost had seen
 	order     []echoKey                  // of resends
 	conflicts []store.Row
-	tokens    map[string]bool // of changes held in this transaction
-	released  bool            // a retry has settled something in this transaction
-	orphans   map[string]bool // whether maps have keys that only the other side had
+	tokens    map[string]bool        // of changes held in this transaction
+	released  bool                   // a retry has settled something in this transaction
+	wrote     map[string][]store.Row // keys of what was written quietly, per map; nil: nothing is
+	orphans   map[string]bool        // whether maps have keys that only the other side had
 }
 
 // tally counts what became of a map's changes in one transaction.
@@ -171,6 +172,7 @@ func (a *applier) settle(ctx context.Context, c *change, result store.Result) er
 			return err
 		}
 	case store.Applied:
+		a.writes(c)
 		t.applied++
 		t.lagMs = a.engine.nowMs() - c.entry.AtMs
 	}
@@ -226,6 +228,9 @@ func (a *applier) finish(ctx context.Context, changes []*change) error {
 		if err := a.tx.Put(ctx, store.ResendTable, rows...); err != nil {
 			return fmt.Errorf("write resends: %w", err)
 		}
+	}
+	if err := a.list(ctx); err != nil {
+		return err
 	}
 	return a.effects(ctx, changes)
 }

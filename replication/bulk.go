@@ -153,7 +153,7 @@ func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 		}
 		next.Counts.Skipped += int64(b.rows.Rows() - rows.Rows())
 		next.Bulk += int64(rows.Rows())
-		if err := tx.Import(ctx, &l.flow.target, rows); err != nil {
+		if err := l.importRows(ctx, c, tx, rows); err != nil {
 			return body{}, err
 		}
 		if len(only) > 0 {
@@ -171,6 +171,25 @@ func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 		*l.state = next
 	}
 	return err
+}
+
+// importRows writes rows, and where they flow back, keeps them out of the log.
+func (l *leg) importRows(ctx context.Context, c *Copy, tx store.Tx, rows store.Block) error {
+	quiet := false
+	if !l.oneWay() {
+		var err error
+		if quiet, err = hush(ctx, l.writer.store, tx, rows.Rows(), l.flow); err != nil {
+			return err
+		}
+	}
+	if err := tx.Import(ctx, &l.flow.target, rows); err != nil || !quiet {
+		return err
+	}
+	keys, err := rows.Keys()
+	if err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
+	return putWrote(ctx, tx, c.name, keys)
 }
 
 // bulkReaders are where the two queues are read.

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -98,7 +99,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := s.resendRows(ctx, unit)
+	rows, err := s.resendRows(ctx, unit, known)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -117,6 +118,11 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 			}
 		case itemResend:
 			if !it.state.flow.overwrites() || (it.retry == retryNone && !known.has(it, false)) {
+				continue
+			}
+			after = rows[i]
+		case itemWrote:
+			if known.has(it, true) {
 				continue
 			}
 			after = rows[i]
@@ -173,7 +179,7 @@ func (s *Stream) relearn(it *item, known *lookup) {
 	}
 	switch it.kind {
 	case itemChange:
-	case itemEcho:
+	case itemEcho, itemWrote:
 		if known.has(it, true) {
 			return
 		}
@@ -232,7 +238,7 @@ func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 	var order []*mapState
 	for i := range unit {
 		it := &unit[i]
-		if (it.kind != itemEcho && it.kind != itemResend) || it.position <= s.reader.cursor || !s.backlog[it.state.name] {
+		if (it.kind != itemEcho && it.kind != itemWrote && it.kind != itemResend) || it.position <= s.reader.cursor || !s.backlog[it.state.name] {
 			continue
 		}
 		if wanted[it.state] == nil {
@@ -324,27 +330,55 @@ func (s *Stream) lookupMap(ctx context.Context, view store.View, l *lookup, item
 	return nil
 }
 
-// resendRows reads the source rows that resends ask for, as they are now; by index of the item.
-func (s *Stream) resendRows(ctx context.Context, unit []item) (map[int]store.Row, error) {
-	out := make(map[int]store.Row)
-	var view store.View
+// resendRows reads the source rows that resends ask for, and of those written quietly that the other side may lack, as
+// they are now; by index of the item.
+func (s *Stream) resendRows(ctx context.Context, unit []item, known *lookup) (map[int]store.Row, error) {
+	wanted := make(map[*mapState][]int)
+	var order []*mapState
+	earlier := make(map[echoKey]bool) // keys that the echo book learns of meanwhile
+	wrote := slices.ContainsFunc(unit, func(it item) bool { return it.kind == itemWrote })
 	for i := range unit {
 		it := &unit[i]
-		if it.kind != itemResend || it.position <= s.reader.cursor {
+		asked := it.kind == itemResend
+		if it.kind == itemWrote {
+			asked = !known.has(it, true) || earlier[echoKey{it.state.name, it.keys()[0]}]
+		}
+		if wrote && it.kind <= itemResend {
+			for _, k := range it.keys() {
+				earlier[echoKey{it.state.name, k}] = true
+			}
+		}
+		if !asked || it.position <= s.reader.cursor {
 			continue
 		}
-		if view == nil {
-			var err error
-			if view, err = s.source.View(ctx); err != nil {
-				return nil, fmt.Errorf("open view: %w", err)
+		if wanted[it.state] == nil {
+			order = append(order, it.state)
+		}
+		wanted[it.state] = append(wanted[it.state], i)
+	}
+	if len(order) == 0 {
+		return nil, nil
+	}
+	view, err := s.source.View(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	out := make(map[int]store.Row)
+	for _, m := range order {
+		for places := range slices.Chunk(wanted[m], readLimit) {
+			keys := make([]store.Row, len(places))
+			for n, i := range places {
+				keys[n] = unit[i].key()
 			}
-			defer func() { _ = view.Close() }()
+			rows, err := view.Lookup(ctx, &m.flow.source, keys)
+			if err != nil {
+				return nil, fmt.Errorf("read row to resend: %w", err)
+			}
+			for n, i := range places {
+				out[i] = rows[n]
+			}
 		}
-		rows, err := view.Lookup(ctx, &it.state.flow.source, []store.Row{it.key()})
-		if err != nil {
-			return nil, fmt.Errorf("read row to resend: %w", err)
-		}
-		out[i] = rows[0]
 	}
 	return out, nil
 }

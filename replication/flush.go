@@ -112,6 +112,9 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	}
 	a := newApplier(f.engine, tx, phaseLive, f.modes)
 	a.careful = f.careful
+	if err := a.quietly(ctx, f.target, f.live); err != nil {
+		return body{}, nil, err
+	}
 	if len(f.live) > 0 {
 		if err := a.apply(ctx, f.live); err != nil {
 			return body{}, nil, err
@@ -301,11 +304,13 @@ func (f *flushing) written(it *item) []string {
 	var keys []string
 	translate := change{flow: it.state.flow}
 	for _, c := range it.rows {
-		row := item{state: it.state, change: *c}
-		if !f.reader.images(&row) {
-			continue
+		var found []store.Row
+		if row := (item{state: it.state, change: *c}); c.Ledger {
+			found, _ = wroteOf(c.After) // has been read before
+		} else if f.reader.images(&row) {
+			found = []store.Row{row.key(), row.newKey()}
 		}
-		for _, key := range []store.Row{row.key(), row.newKey()} {
+		for _, key := range found {
 			if key != nil {
 				target, _ := translate.targetKeys(key, nil)
 				keys = append(keys, store.EncodeRow(target))

@@ -12,7 +12,7 @@ type item struct {
 	kind     itemKind
 	state    *mapState // of the map concerned; nil for a note
 	change   store.Change
-	rows     []*store.Change // of a check
+	rows     []*store.Change // of a check: rows, or keys of rows
 	before   store.Row       // images in the columns of flow.source
 	after    store.Row
 	position store.Position
@@ -30,6 +30,7 @@ type itemKind int
 const (
 	itemChange   itemKind = iota // a user's change
 	itemEcho                     // a row of ours that may have crossed a change of this side
+	itemWrote                    // the same of a row that is not in the log: before is its key alone
 	itemResend                   // a request to send a row as it is
 	itemCheck                    // rows of a copy: did users change them meanwhile?
 	itemNote                     // a note of a copy was met

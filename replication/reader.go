@@ -78,7 +78,7 @@ func (r *reader) mustApply() bool {
 	for i := range r.open.changes {
 		c := &r.open.changes[i]
 		if c.Ledger {
-			if c.Table == store.ModeTable {
+			if c.Table == store.ModeTable || c.Table == store.WroteTable && r.crossesQuietly(c) {
 				return true
 			}
 			continue
@@ -171,6 +171,8 @@ func (r *reader) bracket(ctx context.Context, b *bracket, end body) error {
 			err = r.resend(c, b)
 		case c.Table == store.EffectTable:
 			err = r.effect(c, b)
+		case c.Table == store.WroteTable:
+			err = r.wrote(c, b, end)
 		}
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 	if m == nil || !m.attached() {
 		return
 	}
-	copied := strings.HasPrefix(b.writer, writerInitial) && !m.flow.overwrites()
+	copied := b.copies() && !m.flow.overwrites()
 	if plain := !end.User && !m.def.Effects[r.from]; plain && copied {
 		r.check(c, m, b, end)
 		return
@@ -42,6 +42,9 @@ func (r *reader) own(c *store.Change, b *bracket, end body) {
 		r.out = append(r.out, it)
 	}
 }
+
+// copies reports whether the transaction is one of a copy.
+func (b *bracket) copies() bool { return strings.HasPrefix(b.writer, writerInitial) }
 
 // check asks whether users changed a row that a copy has written, meanwhile: one item for all rows of the transaction.
 func (r *reader) check(c *store.Change, m *mapState, b *bracket, end body) {

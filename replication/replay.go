@@ -204,6 +204,9 @@ func (r *Replay) applyEntries(ctx context.Context, tx store.Tx, entries []entry,
 	applied := coalesce(changes)
 	a := newApplier(r.engine, tx, phaseReplay, found)
 	a.careful = r.careful
+	if err := a.quietly(ctx, r.target, applied); err != nil {
+		return body{}, 0, err
+	}
 	if err := a.apply(ctx, applied); err != nil {
 		return body{}, 0, err
 	}

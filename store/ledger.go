@@ -26,6 +26,7 @@ const (
 	QueueTable      = "queue"      // changes of the other side that wait for a map that is not live
 	ResendTable     = "resend"     // keys whose row is to be sent to the other side as it is when the reader gets here
 	EffectTable     = "effect"     // what this database made of our writes
+	WroteTable      = "wrote"      // keys of rows that a transaction of ours has kept out of the log
 	HeldTable       = "held"       // changes that failed, and those that wait behind them
 	TokenTable      = "token"      // what a held change blocks
 	ConflictTable   = "conflict"   // both images of each conflict
@@ -65,6 +66,8 @@ func Ledger() []LedgerTable {
 			integer("id"), text("map"), blob("key"), integer("retry"), text("seen")}},
 		{Name: EffectTable, Primary: 1, Serial: true, Captured: true, Columns: []LedgerColumn{
 			integer("id"), text("map"), blob("key"), blob("before"), blob("after")}},
+		{Name: WroteTable, Primary: 1, Serial: true, Captured: true, Columns: []LedgerColumn{
+			integer("id"), text("map"), blob("keys")}},
 		{Name: HeldTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "key"}, {"map", "phase", "code"}},
 			Columns: []LedgerColumn{
 				integer("id"), text("map"), text("phase"), text("position"), text("seen"), text("kind"), blob("key"),

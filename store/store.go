@@ -77,6 +77,9 @@ type Limits struct {
 	SkipTriggers bool // Relation.SkipTriggers is heeded
 	Relaxed      bool // Marker.Relaxed is heeded
 
+	// QuietRows is how many rows make Tx.Quiet worth its cost; 0: it never does anything.
+	QuietRows int
+
 	// Digest is the form of the sums that View.Digest makes; "": it makes none.
 	Digest string
 
@@ -162,6 +165,12 @@ type Tx interface {
 	ApplyEach(ctx context.Context, writes []Write) ([]Result, error)
 	// Import inserts the rows of a block. It is a *RowError, whose Index says nothing, when one of them is refused.
 	Import(ctx context.Context, rel *Relation, b Block) error
+	// Quiet keeps what this transaction writes to users' tables from now on out of the log; its ledger rows stay in it.
+	// false: they will be there, because the database cannot leave them out, because another transaction does so now, or
+	// because writes to one of the relations, which are those to be written, may write to other rows as well. Nobody
+	// else's changes are ever left out.
+	// PostgreSQL: the publication publishes nothing for the length of the transaction, which decoding heeds.
+	Quiet(ctx context.Context, relations ...*Relation) (bool, error)
 	// Renumber makes the database number rows by the relation's Auto columns from beyond those that are there.
 	Renumber(ctx context.Context, rel *Relation) error
 	// Put inserts rows into a ledger table, replacing those of the same primary key. In a table with a serial column,

@@ -27,6 +27,8 @@ type Options struct {
 	Clock func() int64
 	// CopyRows is Limits.CopyRows; 0: 1000.
 	CopyRows int
+	// QuietRows is Limits.QuietRows.
+	QuietRows int
 	// Remarks is what Preflight returns.
 	Remarks []store.Remark
 	// Forgets makes commits that are relaxed come into the log, and stay in a crash that forgets, only with the next durable

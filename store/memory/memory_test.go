@@ -21,7 +21,7 @@ func TestContract(t *testing.T) {
 }
 
 func open(t *testing.T, letsGo bool) storetest.Harness {
-	db := memory.New(memory.Options{Filters: storetest.Filters(), Clock: func() int64 { return time.Now().UnixMilli() }, LetsGo: letsGo})
+	db := memory.New(memory.Options{Filters: storetest.Filters(), Clock: func() int64 { return time.Now().UnixMilli() }, LetsGo: letsGo, QuietRows: 1})
 	s := db.Store()
 	t.Cleanup(func() { _ = s.Close() })
 	reopen := func() (store.Store, error) {

@@ -56,7 +56,7 @@ func (s *Store) Close() error {
 
 // Limits returns the limits.
 func (s *Store) Limits() store.Limits {
-	return store.Limits{CopyRows: s.db.options.CopyRows, Relaxed: true, Bulk: "memory", Digest: "memory"}
+	return store.Limits{CopyRows: s.db.options.CopyRows, QuietRows: s.db.options.QuietRows, Relaxed: true, Bulk: "memory", Digest: "memory"}
 }
 
 // Describe returns tables.

@@ -170,5 +170,30 @@ func (tx *Tx) Rollback() error {
 	return nil
 }
 
+// Quiet leaves what follows out of the log.
+func (tx *Tx) Quiet(_ context.Context, relations ...*store.Relation) (quiet bool, err error) {
+	if err := tx.enter("quiet"); err != nil {
+		return false, err
+	}
+	defer tx.leave(&err)
+	if tx.db.options.QuietRows == 0 {
+		return false, nil
+	}
+	for _, rel := range relations {
+		tab := tx.db.catalog.users[rel.Table]
+		if tab == nil {
+			return false, &store.MapError{Table: rel.Table, Reason: "there is no such table"}
+		}
+		if len(tab.Triggers) > 0 || slices.ContainsFunc(tab.children, childKey.spreads) {
+			return false, nil
+		}
+	}
+	tx.txn.quiet = true
+	return true, nil
+}
+
+// spreads reports whether what happens to a parent changes its children.
+func (k childKey) spreads() bool { return k.onDelete != Restrict || k.onUpdate != Restrict }
+
 // Renumber does nothing: rows are numbered from beyond the greatest by themselves.
 func (*Tx) Renumber(context.Context, *store.Relation) error { return nil }

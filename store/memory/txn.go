@@ -16,6 +16,7 @@ type txn struct {
 	saved   []tree
 	changes []record
 	depth   int
+	quiet   bool // rows of users' tables are left out of the log
 	done    bool
 }
 
@@ -95,7 +96,7 @@ func (t *txn) note(tab *table, op store.Op, before, after store.Row) {
 			return
 		}
 		r.ledger = tab
-	} else if r.capture = t.db.captures[tab.rows]; r.capture == nil || r.capture.fault != nil {
+	} else if r.capture = t.db.captures[tab.rows]; r.capture == nil || r.capture.fault != nil || t.quiet {
 		return
 	}
 	t.changes = append(t.changes, r)

@@ -74,7 +74,7 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 
 // Limits says how many rows of a copy one transaction may write.
 func (s *Store) Limits() store.Limits {
-	return store.Limits{CopyRows: copyRows, SkipTriggers: true, Relaxed: true, Bulk: bulkForm, Digest: digestForm}
+	return store.Limits{CopyRows: copyRows, QuietRows: quietRows, SkipTriggers: true, Relaxed: true, Bulk: bulkForm, Digest: digestForm}
 }
 
 // Close ends every transaction, view and log of the store; what was not committed is undone.

@@ -17,6 +17,7 @@ type Tx struct {
 	marker  store.Marker
 	ahead   []answer
 	replica bool // session_replication_role is replica now
+	quiet   bool // the publication has to publish again
 	failed  bool
 	over    bool
 }
@@ -240,7 +241,11 @@ func (tx *Tx) Commit(ctx context.Context, body string) error {
 	if err := tx.usable(); err != nil {
 		return err
 	}
-	_, err := tx.c.run(ctx, nil, statement{sqlEndRow, markerParams(&tx.marker, store.MarkerEnd, body)}, statement{sql: sqlCommit})
+	var statements []statement
+	if tx.quiet {
+		statements = append(statements, statement{sql: sqlLoud})
+	}
+	_, err := tx.c.run(ctx, nil, append(statements, statement{sqlEndRow, markerParams(&tx.marker, store.MarkerEnd, body)}, statement{sql: sqlCommit})...)
 	if err != nil {
 		err = tx.fail(fmt.Errorf("commit as %s: %w", tx.marker.Writer, fault(err)))
 		_ = tx.Rollback()

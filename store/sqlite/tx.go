@@ -298,5 +298,8 @@ func (*Tx) Import(context.Context, *store.Relation, store.Block) error {
 	return errors.New("blocks of rows are not taken")
 }
 
+// Quiet does nothing: Limits says so.
+func (*Tx) Quiet(context.Context, ...*store.Relation) (bool, error) { return false, nil }
+
 // Renumber does nothing: rows are numbered from beyond the greatest by themselves.
 func (*Tx) Renumber(context.Context, *store.Relation) error { return nil }

@@ -1,0 +1,64 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// quietRows is how many rows make it worth while that every session forgets what it knew of the captured tables: what a
+// publication publishes is part of that.
+const quietRows = 500
+
+const (
+	// The row is locked by who is quiet, so that nobody waits for another's change of the publication. Triggers of foreign
+	// keys are internal; those that only check are harmless.
+	sqlMayBeQuiet = `SELECT s.id FROM ` + slotTable + ` s, pg_catalog.pg_publication p
+		WHERE p.pubname = '` + usersPublication + `' AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate
+			AND pg_catalog.pg_has_role(p.pubowner, 'USAGE')
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid
+				WHERE t.tgenabled <> 'D'
+					AND (NOT t.tgisinternal OR f.proname LIKE 'RI\_FKey\_cascade\_%' OR f.proname LIKE 'RI\_FKey\_set%')
+					AND t.tgrelid IN (SELECT r.relid FROM pg_catalog.unnest($1::oid[]) AS r (relid)
+						UNION SELECT b.relid FROM pg_catalog.unnest($1::oid[]) AS r (relid), pg_catalog.pg_partition_tree(r.relid::regclass) b))
+		FOR UPDATE OF s SKIP LOCKED`
+	sqlQuiet = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = '')`
+	sqlLoud  = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = 'insert, update, delete, truncate')`
+)
+
+// Quiet lets the publication publish nothing until the transaction ends. Decoding goes by what the publication was where a
+// change was made, for the transaction itself what it has made of it: others' changes are published as ever.
+func (tx *Tx) Quiet(ctx context.Context, relations ...*store.Relation) (bool, error) {
+	if err := tx.usable(); err != nil {
+		return false, err
+	}
+	quiet, err := tx.hush(ctx, relations)
+	tx.quiet = quiet
+	return quiet, tx.fail(err)
+}
+
+func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, error) {
+	var statements []statement
+	oids := make([]string, len(relations))
+	for i, rel := range relations {
+		p, err := tx.s.plans.plan(ctx, tx.c, rel)
+		if err != nil {
+			return false, err
+		}
+		oids[i] = p.info.oid
+		// As any write of a row does; nobody can add a trigger from here on.
+		statements = append(statements, statement{sql: "LOCK TABLE " + p.table + " IN ROW EXCLUSIVE MODE"})
+	}
+	may := false
+	locks := len(statements)
+	_, err := tx.c.run(ctx, func(i int, _ [][]byte) error {
+		may = may || i == locks
+		return nil
+	}, append(statements, statement{sqlMayBeQuiet, []param{textParam("{" + strings.Join(oids, ",") + "}")}})...)
+	if err != nil || !may {
+		return false, fault(err)
+	}
+	_, err = tx.c.change(ctx, sqlQuiet)
+	return err == nil, fault(err)
+}
