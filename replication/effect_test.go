@@ -38,10 +38,23 @@ func pairOf(t *testing.T, m tablemap.Map, tables [2]memory.Table, master tablema
 // linkOf makes a link that has not been run, on databases that nothing happens to but what a test does.
 func linkOf(t *testing.T, maps []tablemap.Map, tables [2][]memory.Table, master tablemap.Side) *world {
 	t.Helper()
+	return linkWith(t, memory.Options{}, maps, tables, master)
+}
+
+// linkWith is linkOf on databases with options.
+func linkWith(t *testing.T, options memory.Options, maps []tablemap.Map, tables [2][]memory.Table, master tablemap.Side) *world {
+	t.Helper()
 	w := &world{rand: rand.New(rand.NewPCG(1, 1)), ctx: context.Background(), story: newStory(), hooked: true, ending: true}
 	w.plan.withSync, w.plan.master = true, master
 	for side := range w.dbs {
-		w.dbs[side] = memory.New(memory.Options{CopyRows: 100, Clock: func() int64 { return w.nowMs }})
+		options.CopyRows, options.Clock = 100, func() int64 { return w.nowMs }
+		options.OnCall = func(op string) error {
+			if w.calls != nil {
+				w.calls(tablemap.Side(side), op)
+			}
+			return nil
+		}
+		w.dbs[side] = memory.New(options)
 		require.NoError(t, w.dbs[side].Create(tables[side]...))
 	}
 	link := tablemap.Link{Name: "pair", Sides: [2]string{"left", "right"}, Master: master, Maps: maps}

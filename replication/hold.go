@@ -37,6 +37,13 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 	if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
 		return fmt.Errorf("hold change: %w", err)
 	}
+	t.held++
+	t.failed = append(t.failed, why.code != store.CodeWaiting)
+	return a.block(ctx, c)
+}
+
+// block makes later changes wait that a held one is in the way of.
+func (a *applier) block(ctx context.Context, c *change) error {
 	var rows []store.Row
 	for _, token := range c.ownTokens() {
 		a.tokens[token] = true
@@ -45,8 +52,6 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 	if err := a.tx.Put(ctx, store.TokenTable, rows...); err != nil {
 		return fmt.Errorf("hold change: %w", err)
 	}
-	t.held++
-	t.failed = append(t.failed, why.code != store.CodeWaiting)
 	return nil
 }
 
@@ -97,6 +102,10 @@ func (a *applier) release(ctx context.Context, c *change) error {
 		q, keys = in(byMap(store.HeldTable, c.name), "id", ids), unique(c.held)
 	}
 	a.released = true
+	moved, err := a.heldMoves(ctx, c)
+	if err != nil {
+		return err
+	}
 	if err := a.tx.Delete(ctx, q); err != nil {
 		return fmt.Errorf("release held changes: %w", err)
 	}
@@ -110,6 +119,35 @@ func (a *applier) release(ctx context.Context, c *change) error {
 		}
 		if err := a.tx.Delete(ctx, and(byMap(store.TokenTable, c.name), "key", store.Eq, blob(key))); err != nil {
 			return fmt.Errorf("release held changes: %w", err)
+		}
+	}
+	return a.follow(ctx, c, moved)
+}
+
+// heldMoves reads what is held of changes of a retry's key to another one. A resend says nothing of the row at that.
+func (a *applier) heldMoves(ctx context.Context, c *change) ([]held, error) {
+	if len(c.ids) > 0 {
+		return nil, nil // the retry stands for all of the row's changes
+	}
+	q := and(and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(c.entry.Key)), "new_key", store.Gt, blob(""))
+	return heldRows(ctx, a.tx, q)
+}
+
+// follow holds the rest of changes of a key whose old key has been settled, under the new one. It is tried there next, or
+// where the change came after the retry was asked for, with the next retry.
+func (a *applier) follow(ctx context.Context, c *change, moved []held) error {
+	for _, h := range moved {
+		h.Before, h.NewKey = "", ""
+		rest, err := changeOf(c.flow, h.entry)
+		if err != nil {
+			return err
+		}
+		h.Key = rest.entry.Key
+		if err := a.tx.Put(ctx, store.HeldTable, h.row()); err != nil {
+			return fmt.Errorf("hold change: %w", err)
+		}
+		if err := a.block(ctx, rest); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -174,3 +174,29 @@ func TestACopyDoesNotOverwriteTheMaster(t *testing.T) {
 	require.Equal(t, "the master's", w.rightRows()["p"])
 	require.NotEmpty(t, w.dbs[0].LedgerRows(store.HeldTable))
 }
+
+// A change of a key that comes to be held while a retry of the old key is on its way is not settled with that: the row at the
+// new key is still to come.
+func TestARetryDoesNotSettleAChangeOfKeyThatCameLater(t *testing.T) {
+	t.Parallel()
+	w := newPairOf(t, keyed(), [2]memory.Table{notUnique("a"), unique("b")}, tablemap.Left)
+	w.does(t, 1, change{"insert", "!1", "u1"})
+	w.does(t, 0, change{"insert", "p", "u1"})
+	moved := false
+	w.calls = func(side tablemap.Side, op string) { // the retry has seen what is held, and is about to ask for it
+		if side == tablemap.Left && op == "begin" && !moved {
+			moved = true
+			require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+				_, err := u.Update("a", memory.Values{"k": store.Str("p")}, memory.Values{"k": store.Str("q")})
+				return err
+			}))
+		}
+	}
+	require.NoError(t, w.retry())
+	require.True(t, moved)
+	require.Equal(t, []string{"q waiting"}, w.heldNow(t))
+	w.does(t, 1, change{"delete", "!1", ""})
+	require.NoError(t, w.retry())
+	require.Empty(t, w.heldNow(t))
+	require.Equal(t, map[string]string{"q": "u1"}, w.rightRows())
+}

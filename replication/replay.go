@@ -9,7 +9,8 @@ import (
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
-// replayLimit bounds the transaction that turns a map live, since the stream waits for it.
+// replayLimit bounds the transaction that turns a map live, since the stream waits for it. Those before it are as large as
+// those of a copy.
 const replayLimit = 1000
 
 // ending says what a replay does when the queue is empty.
@@ -100,7 +101,7 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	if r.ending == keepQueue && len(entries) == 0 {
 		return Done, nil
 	}
-	last := r.ending == turnLive && len(entries) < r.limit()
+	last := r.ending == turnLive && len(entries) < r.lastLimit()
 	outcome, err := r.batch(ctx, entries, last)
 	if isRowFault(err) {
 		r.careful = true
@@ -114,7 +115,7 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	return outcome, err
 }
 
-func (r *Replay) limit() int { return min(replayLimit, r.target.Limits().CopyRows) }
+func (r *Replay) lastLimit() int { return min(replayLimit, r.target.Limits().CopyRows) }
 
 // next reads the next entries without a transaction: the stream only appends.
 func (r *Replay) next(ctx context.Context) ([]entry, error) {
@@ -123,15 +124,15 @@ func (r *Replay) next(ctx context.Context) ([]entry, error) {
 		return nil, fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
-	return r.read(ctx, view)
+	return r.read(ctx, view, r.target.Limits().CopyRows)
 }
 
-func (r *Replay) read(ctx context.Context, from store.Reader) ([]entry, error) {
+func (r *Replay) read(ctx context.Context, from store.Reader, limit int) ([]entry, error) {
 	q := byMap(store.QueueTable, r.name)
 	if r.ending == keepQueue {
 		q = and(q, "id", store.Le, store.Int(r.upTo))
 	}
-	q.Limit = r.limit()
+	q.Limit = limit
 	rows, err := from.Select(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("read queue: %w", err)
@@ -145,7 +146,8 @@ func (r *Replay) read(ctx context.Context, from store.Reader) ([]entry, error) {
 
 // batch applies entries; the last one first locks the stream out, drains what it has added, and turns the map live.
 func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome, error) {
-	at := marker{position: r.writer.cursor.Position, mapName: r.name, lock: last}
+	// What a crash of the server takes back is in the queue again.
+	at := marker{position: r.writer.cursor.Position, mapName: r.name, lock: last, relaxed: !last}
 	if len(entries) > 0 {
 		at.position = store.Position(strconv.FormatInt(entries[len(entries)-1].ID, 10))
 	}
@@ -155,10 +157,10 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	}
 	defer func() { _ = tx.Rollback() }()
 	if last {
-		if entries, err = r.read(ctx, tx); err != nil {
+		if entries, err = r.read(ctx, tx, r.lastLimit()); err != nil {
 			return Moved, err
 		}
-		last = len(entries) < r.limit()
+		last = len(entries) < r.lastLimit()
 	}
 	found, err := modes(ctx, tx, r.name)
 	if err != nil {

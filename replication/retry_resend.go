@@ -13,6 +13,7 @@ type resendRetry struct {
 	flow   *flow
 	only   string // the one key to try; "" tries all
 	asked  bool
+	keys   map[string]bool // asked for; target's form
 	open   map[string]held // the first held change of each key, as it was
 	result RetryResult
 }
@@ -31,18 +32,16 @@ func (r *resendRetry) Step(ctx context.Context) (Outcome, error) {
 	if !r.asked {
 		return Moved, r.ask(ctx, all)
 	}
-	first := make(map[string]held)
+	left := make(map[int64]held)
 	for _, h := range all {
-		if _, known := first[h.Key]; !known {
-			first[h.Key] = h
-		}
+		left[h.ID] = h
 	}
 	for _, key := range sortedKeys(r.open) {
-		now, still := first[key]
+		now, still := left[r.open[key].ID]
 		switch {
-		case !still || now.ID != r.open[key].ID:
+		case !still:
 			r.result.Applied++
-		case now.Attempts > r.open[key].Attempts:
+		case now.Attempts > r.open[key].Attempts, !r.keys[now.Key]: // or it goes on at a key that was not asked for
 			r.result.Left++
 		default:
 			continue
@@ -66,7 +65,7 @@ func (r *resendRetry) read(ctx context.Context) ([]held, error) {
 
 // ask writes resends for every key of every held row, in the order they were held.
 func (r *resendRetry) ask(ctx context.Context, all []held) error {
-	r.asked, r.open = true, make(map[string]held)
+	r.asked, r.open, r.keys = true, make(map[string]held), make(map[string]bool)
 	kinds := make(map[string]retryKind)
 	var order []string
 	for _, h := range all {
@@ -77,6 +76,7 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 			r.open[h.Key] = h
 			r.result.Tried++
 		}
+		r.keys[h.Key], r.keys[h.NewKey] = true, true
 		keys, err := r.flow.sourceKeys(h)
 		if err != nil {
 			return err
