@@ -145,7 +145,8 @@ func clashOf(r store.Row) clash {
 		tablemap.Side(r[8].Int64())}
 }
 
-// resendRow asks for a row. Of a conflict seen is what the change that lost had seen of this side.
+// resendRow asks for a row. Of a conflict seen is what the change that lost had seen of this side, of a retry the last change
+// that was held when it was asked for.
 func resendRow(mapName, key string, retry retryKind, seen store.Position) store.Row {
 	return store.Row{store.Int(0), store.Str(mapName), blob(key), store.Int(int64(retry)), store.Str(string(seen))}
 }

@@ -17,6 +17,7 @@ type change struct {
 	entry  entry     // see full
 	insert bool      // the user inserted the row
 	retry  bool      // a person asked for it: what is held of the key gives way
+	noted  bool      // that it was sent has to be written down: it cannot be told from the log again
 	before store.Row // images in the target's columns
 	after  store.Row
 	fault  *fault // the images could not be translated
@@ -106,7 +107,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 	for i := range unit {
 		it := &unit[i]
 		if it.position <= s.reader.cursor {
-			s.relearn(it, known)
+			s.relearn(it)
 			continue
 		}
 		before, after := it.before, it.after
@@ -138,9 +139,12 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 		}
 		changes = append(changes, c)
 		if it.state.flow.overwrites() && s.twoWay(it.state) {
+			c.noted = it.kind != itemChange
 			for _, k := range it.keys() {
 				known.overlay[echoKey{it.state.name, k}] = it.position
-				sent = append(sent, echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+				if !c.noted {
+					sent = append(sent, echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+				}
 			}
 		}
 	}
@@ -158,9 +162,9 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	}
 	switch it.retry {
 	case retryRow:
-		e.Kind = kindRetry
+		e.Kind, e.Seen = kindRetry, it.seen
 	case retryInsert:
-		e.Kind = kindRetryInsert
+		e.Kind, e.Seen = kindRetryInsert, it.seen
 	}
 	c := newChange(it.state.flow, e, before, after)
 	c.state, c.retry = it.state, it.retry != retryNone
@@ -172,25 +176,10 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 	return c
 }
 
-// relearn rebuilds the echo book from what an earlier attempt has sent.
-func (s *Stream) relearn(it *item, known *lookup) {
-	if it.state == nil || it.position < it.state.Since {
-		return
-	}
-	switch it.kind {
-	case itemChange:
-	case itemEcho, itemWrote:
-		if known.has(it, true) {
-			return
-		}
-	case itemResend:
-		if it.retry == retryNone && !known.has(it, false) {
-			return
-		}
-	default:
-		return
-	}
-	if !it.state.flow.overwrites() || !s.twoWay(it.state) {
+// relearn rebuilds the echo book from what an earlier attempt has sent. What it sent for another reason than that a user
+// made a change is in the table sent.
+func (s *Stream) relearn(it *item) {
+	if it.kind != itemChange || it.position < it.state.Since || !it.state.flow.overwrites() || !s.twoWay(it.state) {
 		return
 	}
 	for _, k := range it.keys() {
@@ -255,12 +244,11 @@ func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 	}
 	defer func() { _ = view.Close() }()
 	for _, m := range order {
-		some, err := hasBacklog(ctx, view, m.name)
+		some, err := s.hasBacklog(ctx, view, m)
 		if err != nil {
 			return nil, err
 		}
 		if !some {
-			s.backlog[m.name] = false
 			continue
 		}
 		if err := s.lookupMap(ctx, view, l, wanted[m]); err != nil {
@@ -270,18 +258,29 @@ func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 	return l, nil
 }
 
-// hasBacklog reports whether a side's tables queue and sent have rows of the map.
-func hasBacklog(ctx context.Context, r store.Reader, mapName string) (bool, error) {
-	for _, table := range []string{store.QueueTable, store.SentTable} {
-		q := byMap(table, mapName)
+// hasBacklog reports whether the target's tables queue and sent have rows of the map that say anything: those of sent up to
+// what the other side has been seen to know are as good as forgotten.
+func (s *Stream) hasBacklog(ctx context.Context, r store.Reader, m *mapState) (bool, error) {
+	some := func(q store.Query) (bool, error) {
 		q.Limit = 1
 		rows, err := r.Select(ctx, q)
 		if err != nil {
-			return false, fmt.Errorf("read %s: %w", table, err)
+			return false, fmt.Errorf("read %s: %w", q.Table, err)
 		}
-		if len(rows) > 0 {
-			return true, nil
+		return len(rows) > 0, nil
+	}
+	sent := byMap(store.SentTable, m.name)
+	for _, q := range []store.Query{byMap(store.QueueTable, m.name), and(sent, "position", store.Gt, store.Str(string(m.horizon)))} {
+		if found, err := some(q); found || err != nil {
+			return found, err
 		}
+	}
+	left, err := some(sent)
+	if err != nil {
+		return false, err
+	}
+	if s.backlog[m.name] = left; left && m.Pruned < m.horizon {
+		m.Pruned, m.dirty = m.horizon, true
 	}
 	return false, nil
 }

@@ -123,6 +123,9 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	if err := writeStats(ctx, tx, a.tallies, f.engine.nowMs()); err != nil {
 		return body{}, nil, err
 	}
+	if err := f.noteSent(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
 	if err := f.runErrands(ctx, tx); err != nil {
 		return body{}, nil, err
 	}
@@ -336,6 +339,11 @@ func (f *flushing) count(a *applier) {
 	}
 	for name := range f.queued {
 		f.backlog[name] = true
+	}
+	for _, c := range f.live {
+		if c.noted {
+			f.backlog[c.name] = true
+		}
 	}
 	for _, it := range f.errands {
 		if it.kind == itemLost {

@@ -7,6 +7,29 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
+// noteSent keeps what was sent of keys for another reason than that a user made a change. The log does not tell it again:
+// whether such a row is sent goes by what was sent before, which may be forgotten sooner.
+func (f *flushing) noteSent(ctx context.Context, tx store.Tx) error {
+	var rows []store.Row
+	for _, c := range f.live {
+		if !c.noted {
+			continue
+		}
+		for _, k := range []string{c.entry.Key, c.entry.NewKey} {
+			if k != "" {
+				rows = append(rows, store.Row{store.Str(c.name), blob(k), store.Str(string(c.entry.Position))})
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	if err := tx.Put(ctx, store.SentTable, rows...); err != nil {
+		return fmt.Errorf("remember what was sent: %w", err)
+	}
+	return nil
+}
+
 // forgetSent drops what is kept of replayed changes once the other side has been seen to know them.
 func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 	for _, name := range sortedKeys(f.modes) {

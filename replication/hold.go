@@ -124,17 +124,18 @@ func (a *applier) release(ctx context.Context, c *change) error {
 	return a.follow(ctx, c, moved)
 }
 
-// heldMoves reads what is held of changes of a retry's key to another one. A resend says nothing of the row at that.
+// heldMoves reads what is held of changes of a retry's key to another one, if it has come to be held since the retry was asked
+// for: then nobody has asked for the row at that other key.
 func (a *applier) heldMoves(ctx context.Context, c *change) ([]held, error) {
 	if len(c.ids) > 0 {
 		return nil, nil // the retry stands for all of the row's changes
 	}
 	q := and(and(byMap(store.HeldTable, c.name), "key", store.Eq, blob(c.entry.Key)), "new_key", store.Gt, blob(""))
+	q = and(q, "position", store.Gt, store.Str(string(c.entry.Seen)))
 	return heldRows(ctx, a.tx, q)
 }
 
-// follow holds the rest of changes of a key whose old key has been settled, under the new one. It is tried there next, or
-// where the change came after the retry was asked for, with the next retry.
+// follow holds the rest of such changes, whose old key has been settled, under the new one, for the next retry.
 func (a *applier) follow(ctx context.Context, c *change, moved []held) error {
 	for _, h := range moved {
 		h.Before, h.NewKey = "", ""

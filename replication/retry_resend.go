@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -13,7 +14,6 @@ type resendRetry struct {
 	flow   *flow
 	only   string // the one key to try; "" tries all
 	asked  bool
-	keys   map[string]bool // asked for; target's form
 	open   map[string]held // the first held change of each key, as it was
 	result RetryResult
 }
@@ -32,16 +32,18 @@ func (r *resendRetry) Step(ctx context.Context) (Outcome, error) {
 	if !r.asked {
 		return Moved, r.ask(ctx, all)
 	}
-	left := make(map[int64]held)
+	first := make(map[string]held)
 	for _, h := range all {
-		left[h.ID] = h
+		if _, known := first[h.Key]; !known {
+			first[h.Key] = h
+		}
 	}
 	for _, key := range sortedKeys(r.open) {
-		now, still := left[r.open[key].ID]
+		now, still := first[key]
 		switch {
-		case !still:
+		case !still || now.ID != r.open[key].ID:
 			r.result.Applied++
-		case now.Attempts > r.open[key].Attempts, !r.keys[now.Key]: // or it goes on at a key that was not asked for
+		case now.Attempts > r.open[key].Attempts:
 			r.result.Left++
 		default:
 			continue
@@ -65,18 +67,18 @@ func (r *resendRetry) read(ctx context.Context) ([]held, error) {
 
 // ask writes resends for every key of every held row, in the order they were held.
 func (r *resendRetry) ask(ctx context.Context, all []held) error {
-	r.asked, r.open, r.keys = true, make(map[string]held), make(map[string]bool)
+	r.asked, r.open = true, make(map[string]held)
 	kinds := make(map[string]retryKind)
 	var order []string
+	var last store.Position
 	for _, h := range all {
-		if r.only != "" && h.Key != r.only && h.NewKey != r.only {
-			continue
-		}
+		last = max(last, h.Position)
+	}
+	for _, h := range r.chosen(all) {
 		if _, known := r.open[h.Key]; !known {
 			r.open[h.Key] = h
 			r.result.Tried++
 		}
-		r.keys[h.Key], r.keys[h.NewKey] = true, true
 		keys, err := r.flow.sourceKeys(h)
 		if err != nil {
 			return err
@@ -98,11 +100,28 @@ func (r *resendRetry) ask(ctx context.Context, all []held) error {
 	name := r.flow.def.Map.Name
 	rows := make([]store.Row, len(order))
 	for i, key := range order {
-		rows[i] = resendRow(name, key, kinds[key], "")
+		rows[i] = resendRow(name, key, kinds[key], last)
 	}
 	return r.engine.ops(ctx, r.flow.from, marker{mapName: name}, func(tx store.Tx) (body, error) {
 		return body{}, tx.Put(ctx, store.ResendTable, rows...)
 	})
+}
+
+// chosen are the held changes to be tried: all, or those of one row, through changes of its key.
+func (r *resendRetry) chosen(all []held) []held {
+	if r.only == "" {
+		return all
+	}
+	keys, n := map[string]bool{r.only: true}, 0
+	for len(keys) > n {
+		n = len(keys)
+		for _, h := range all {
+			if h.NewKey != "" && (keys[h.Key] || keys[h.NewKey]) {
+				keys[h.Key], keys[h.NewKey] = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(all, func(h held) bool { return !keys[h.Key] })
 }
 
 // rerunRetry asks for held rows where the source overwrites, while the map is in its queue, and waits until the queue

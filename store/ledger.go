@@ -35,7 +35,7 @@ const (
 	StatTable       = "stat"       // counters per map of the stream into this side
 	AlarmTable      = "alarm"      // why the stream into this side had to stop or queue a map
 	FlowTable       = "flow"       // what the stream into this side knows of each map and writer of the other side
-	SentTable       = "sent"       // per key the source position of the last change replayed into this side from its queue
+	SentTable       = "sent"       // per key the source position of the last change that went into this side from its queue, or otherwise than as a user's change
 )
 
 // What a marker row is.
