@@ -45,6 +45,14 @@ func (c *change) full() entry {
 // saw is what the user had seen of the other side who made the change, or the last of several that it stands for.
 func (c *change) saw() store.Position { return max(c.entry.Seen, c.latest) }
 
+// sourceKeys are the item's, which the change may have as well.
+func (c *change) sourceKeys(it *item) []string {
+	if !c.flow.verbatim(it.key()) || c.newKey != nil {
+		return it.keys()
+	}
+	return []string{c.entry.Key}
+}
+
 // newChange prepares a change for the target. Of a resend before is the key alone.
 func newChange(f *flow, e entry, before, after store.Row) *change {
 	c := &change{flow: f, name: e.Map, entry: e}
@@ -72,6 +80,9 @@ func (c *change) targetKeys(before, after store.Row) (key, newKey store.Row) {
 	of := func(row store.Row) store.Row {
 		if row == nil {
 			return nil
+		}
+		if key := c.flow.source.KeyOf(row); c.flow.verbatim(key) {
+			return key
 		}
 		out := make(store.Row, c.flow.source.Key)
 		for i := range out {
@@ -104,6 +115,8 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 	if err != nil {
 		return nil, nil, err
 	}
+	changes = make([]*change, 0, len(unit))
+	overlaid := slices.ContainsFunc(unit, func(it item) bool { return it.kind != itemChange && it.kind <= itemResend })
 	for i := range unit {
 		it := &unit[i]
 		if it.position <= s.reader.cursor {
@@ -140,8 +153,10 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 		changes = append(changes, c)
 		if it.state.flow.overwrites() && s.twoWay(it.state) {
 			c.noted = it.kind != itemChange
-			for _, k := range it.keys() {
-				known.overlay[echoKey{it.state.name, k}] = it.position
+			for _, k := range c.sourceKeys(it) {
+				if overlaid {
+					known.overlay[echoKey{it.state.name, k}] = it.position
+				}
 				if !c.noted {
 					sent = append(sent, echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
 				}

@@ -13,6 +13,7 @@ type flow struct {
 	cols   []int         // positions in def.Columns
 	source store.Relation
 	target store.Relation
+	mapped bool // some column has a value map
 }
 
 // newFlow projects a definition on one direction.
@@ -23,6 +24,7 @@ func newFlow(def *Definition, from, master tablemap.Side) *flow {
 		if i < def.Relations[from].Key || c.Direction.Flows(from) {
 			place[i] = len(f.cols)
 			f.cols = append(f.cols, i)
+			f.mapped = f.mapped || len(c.Values) > 0
 		}
 	}
 	f.source = project(def.Relations[from], f.cols, place)
@@ -83,10 +85,23 @@ type fault struct {
 	text   string // for people; may hold values
 }
 
-// translate makes a row of the target out of one of the source: value maps, then types.
+// verbatim reports whether the values of a row, or of its key, are the same on both sides.
+func (f *flow) verbatim(row store.Row) bool {
+	if f.mapped {
+		return false
+	}
+	for n := range row {
+		if row[n].Kind != f.target.Columns[n].Type.Kind && !row[n].IsNull() {
+			return false
+		}
+	}
+	return true
+}
+
+// translate makes a row of the target out of one of the source: value maps, then types. It may be the same one.
 func (f *flow) translate(row store.Row) (store.Row, *fault) {
-	if row == nil {
-		return nil, nil
+	if row == nil || f.verbatim(row) {
+		return row, nil
 	}
 	out := make(store.Row, len(row))
 	for n, v := range row {

@@ -108,6 +108,7 @@ type mapState struct {
 	horizon store.Position // largest stamp met of what the other side has seen of this one
 	layout  []string       // columns of the changes that places was made for
 	places  []int          // position in a change's row of each column of flow.source
+	inOrder bool    // they are the change's own
 	dirty   bool
 	recent  window
 }

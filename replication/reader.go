@@ -64,7 +64,8 @@ func (r *reader) take(ctx context.Context, changes []store.Change) (int, error) 
 
 // applied lets go of the items.
 func (r *reader) applied() {
-	r.out = nil
+	clear(r.out)
+	r.out = r.out[:0]
 	clear(r.pending)
 }
 
@@ -292,12 +293,15 @@ func (r *reader) images(it *item) bool {
 			}
 		}
 		m.layout, m.places = c.Columns, places
+		m.inOrder = len(places) == len(c.Columns) && slices.IsSorted(places)
 	}
 	before, after, err := c.Images()
 	if err != nil {
 		return false
 	}
-	it.before, it.after = arrange(before, m.places), arrange(after, m.places)
+	if it.before, it.after = before, after; !m.inOrder {
+		it.before, it.after = arrange(before, m.places), arrange(after, m.places)
+	}
 	return true
 }
 

@@ -227,7 +227,7 @@ const (
 type Log interface {
 	// Next returns what has been committed since the last call: whole transactions, at most about limit changes. A
 	// longer transaction (SQLite: backlog) is cut and More set. Without new changes, or while the database has not sent
-	// them yet, it returns an empty batch at once.
+	// them yet, it returns an empty batch at once. The changes are the caller's until the next call; their rows, for good.
 	// A gap that it meets is a *GapError; a mapped column that is gone or of another type is a *MapError.
 	Next(ctx context.Context, limit int) (Batch, error)
 	// Wait returns when there may be something new, or when ctx ends (with its error), or after a second or so.

@@ -32,6 +32,7 @@ type reader struct {
 	mu      sync.Mutex
 	room    *sync.Cond
 	buffer  []store.Change
+	given   []store.Change // what was taken last: the taker's until it takes again
 	bytes   int
 	ends    []txEnd // of the transactions that are whole in the buffer
 	opened  bool    // a transaction is being sent
@@ -223,7 +224,9 @@ func (r *reader) take(limit int) (store.Batch, []uint32, error) {
 		r.ends = r.ends[whole:]
 		return store.Batch{}, nil, r.err
 	}
-	batch := store.Batch{Changes: r.buffer[:n:n], More: more}
+	clear(r.given)
+	r.given = append(r.given[:0], r.buffer[:n]...)
+	batch := store.Batch{Changes: r.given, More: more}
 	xids := make([]uint32, 0, whole)
 	for _, e := range r.ends[:whole] {
 		xids = append(xids, e.xid)
@@ -239,9 +242,9 @@ func (r *reader) take(limit int) (store.Batch, []uint32, error) {
 func (r *reader) drop(n, whole int) {
 	left := len(r.buffer) - n
 	r.bytes = int(int64(r.bytes) * int64(left) / int64(n+left))
-	if r.buffer = r.buffer[n:]; left == 0 {
-		r.buffer = make([]store.Change, 0, n) // what was taken is the taker's
-	}
+	copy(r.buffer, r.buffer[n:])
+	clear(r.buffer[left:])
+	r.buffer = r.buffer[:left]
 	r.ends = r.ends[whole:]
 	for i := range r.ends {
 		r.ends[i].n -= n
