@@ -85,6 +85,22 @@ func entryOf(r store.Row) entry {
 		r[8].S, r[9].Int64()}
 }
 
+// sent is a row of the table sent. The key is that of the side that it is kept on. Positions ascend with the numbers.
+type sent struct {
+	ID       int64
+	Map      string
+	Key      string
+	Position store.Position
+}
+
+func (s sent) row() store.Row {
+	return store.Row{store.Int(s.ID), store.Str(s.Map), blob(s.Key), store.Str(string(s.Position))}
+}
+
+func sentOf(r store.Row) sent {
+	return sent{r[0].Int64(), r[1].S, r[2].S, store.Position(r[3].S)}
+}
+
 // held is a row of the table held.
 type held struct {
 	entry

@@ -276,27 +276,24 @@ func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 // hasBacklog reports whether the target's tables queue and sent have rows of the map that say anything: those of sent up to
 // what the other side has been seen to know are as good as forgotten.
 func (s *Stream) hasBacklog(ctx context.Context, r store.Reader, m *mapState) (bool, error) {
-	some := func(q store.Query) (bool, error) {
-		q.Limit = 1
+	for _, table := range []string{store.QueueTable, store.SentTable} {
+		q := byMap(table, m.name)
+		q.Order, q.Desc, q.Limit = "id", true, 1
 		rows, err := r.Select(ctx, q)
-		if err != nil {
-			return false, fmt.Errorf("read %s: %w", q.Table, err)
+		switch {
+		case err != nil:
+			return false, fmt.Errorf("read %s: %w", table, err)
+		case len(rows) == 0:
+			continue
+		case table == store.QueueTable || sentOf(rows[0]).Position > m.decided:
+			return true, nil
 		}
-		return len(rows) > 0, nil
-	}
-	sent := byMap(store.SentTable, m.name)
-	for _, q := range []store.Query{byMap(store.QueueTable, m.name), and(sent, "position", store.Gt, store.Str(string(m.horizon)))} {
-		if found, err := some(q); found || err != nil {
-			return found, err
+		if m.Pruned < m.decided {
+			m.Pruned, m.dirty = m.decided, true
 		}
+		return false, nil
 	}
-	left, err := some(sent)
-	if err != nil {
-		return false, err
-	}
-	if s.backlog[m.name] = left; left && m.Pruned < m.horizon {
-		m.Pruned, m.dirty = m.horizon, true
-	}
+	s.backlog[m.name] = false
 	return false, nil
 }
 
@@ -339,7 +336,8 @@ func (s *Stream) lookupMap(ctx context.Context, view store.View, l *lookup, item
 		return fmt.Errorf("read replayed changes: %w", err)
 	}
 	for _, row := range rows {
-		note(row[1].S, store.Position(row[2].S))
+		s := sentOf(row)
+		note(s.Key, s.Position)
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func (f *flushing) noteSent(ctx context.Context, tx store.Tx) error {
 		}
 		for _, k := range []string{c.entry.Key, c.entry.NewKey} {
 			if k != "" {
-				rows = append(rows, store.Row{store.Str(c.name), blob(k), store.Str(string(c.entry.Position))})
+				rows = append(rows, sent{Map: c.name, Key: k, Position: c.entry.Position}.row())
 			}
 		}
 	}
@@ -60,21 +60,23 @@ func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 	return nil
 }
 
+// forgetRows is how many rows of the table sent one transaction forgets at most.
+const forgetRows = 10_000
+
 // forgetKnown drops what is kept of a map's replayed changes up to its horizon.
 func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m *mapState) error {
-	if m.horizon == "" {
-		return nil
-	}
-	q := and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
-	n, err := tx.Count(ctx, q)
+	q := byMap(store.SentTable, name)
+	q.Order, q.Limit = "id", 1
+	rows, err := tx.Select(ctx, q)
 	if err != nil {
 		return fmt.Errorf("read replayed changes: %w", err)
 	}
-	if n == 0 {
+	if len(rows) == 0 || sentOf(rows[0]).Position > m.horizon {
 		return nil
 	}
 	m.Pruned, m.dirty = max(m.Pruned, m.horizon), true
-	if err := tx.Delete(ctx, q); err != nil {
+	q = and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
+	if err := tx.Delete(ctx, and(q, "id", store.Lt, store.Int(sentOf(rows[0]).ID+forgetRows))); err != nil {
 		return fmt.Errorf("forget replayed changes: %w", err)
 	}
 	return nil

@@ -106,9 +106,10 @@ type mapState struct {
 	def     *Definition
 	flow    *flow
 	horizon store.Position // largest stamp met of what the other side has seen of this one
+	decided store.Position // what it was when the items before it had all been decided about
 	layout  []string       // columns of the changes that places was made for
 	places  []int          // position in a change's row of each column of flow.source
-	inOrder bool    // they are the change's own
+	inOrder bool           // they are the change's own
 	dirty   bool
 	recent  window
 }

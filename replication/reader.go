@@ -25,6 +25,7 @@ type reader struct {
 	echoes     *echoBook
 	open       *bracket
 	out        []item
+	moved      bool                 // a horizon has
 	pending    map[echoKey]struct{} // keys of users' changes in out whose direction compares and sets
 }
 
@@ -67,6 +68,12 @@ func (r *reader) applied() {
 	clear(r.out)
 	r.out = r.out[:0]
 	clear(r.pending)
+	if r.moved {
+		for _, m := range r.maps {
+			m.decided = m.horizon
+		}
+		r.moved = false
+	}
 }
 
 // mustApply reports whether the items have to be applied before the open bracket is read: because it changes a map's
@@ -187,7 +194,7 @@ func (r *reader) stamp(b *bracket, end body, past bool) {
 	if b.writer == writerStream || strings.HasPrefix(b.writer, writerReplay) {
 		for name, seen := range end.Seen {
 			if m := r.maps[name]; m != nil && seen > m.horizon {
-				m.horizon = seen
+				m.horizon, r.moved = seen, true
 			}
 		}
 	}
@@ -213,7 +220,7 @@ func (r *reader) mode(ctx context.Context, row mode, at store.Position) error {
 		m.Seen = r.seenStream
 	}
 	if row.Run != m.Run {
-		m.Since, m.Seen, m.Floor, m.Pruned, m.horizon = at, "", "", "", ""
+		m.Since, m.Seen, m.Floor, m.Pruned, m.horizon, m.decided = at, "", "", "", "", ""
 		r.echoes.forget(row.Map)
 	}
 	fresh := row.Run != m.Run || m.def == nil

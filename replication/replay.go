@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -234,17 +235,18 @@ func (r *Replay) dequeue(ctx context.Context, tx store.Tx, entries []entry) erro
 	if !r.flow.overwrites() || !r.flow.def.Map.Flows(r.flow.from.Other()) {
 		return nil
 	}
-	last := make(map[string]store.Position)
-	for _, e := range entries {
-		last[e.Key] = e.Position
-		if e.NewKey != "" {
-			last[e.NewKey] = e.Position
+	// The last of each key, in the order of their positions.
+	known := make(map[string]bool)
+	rows := make([]store.Row, 0, len(entries))
+	for _, e := range slices.Backward(entries) {
+		for _, k := range []string{e.Key, e.NewKey} {
+			if k != "" && !known[k] {
+				known[k] = true
+				rows = append(rows, sent{Map: r.name, Key: k, Position: e.Position}.row())
+			}
 		}
 	}
-	rows := make([]store.Row, 0, len(last))
-	for _, k := range sortedKeys(last) {
-		rows = append(rows, store.Row{store.Str(r.name), blob(k), store.Str(string(last[k]))})
-	}
+	slices.Reverse(rows)
 	if err := tx.Put(ctx, store.SentTable, rows...); err != nil {
 		return fmt.Errorf("remember replayed changes: %w", err)
 	}

@@ -61,6 +61,7 @@ func TestSimulationKept(t *testing.T) {
 		{2221, third, "a held change that stood for several had the stamp of the first, so that the row it lost to was not sent"},
 		{6026590, third, "a retry of the old key settled a change of the key that had come to be held since"},
 		{7013793, func(*plan) {}, "after a restart the echo of an echo was not judged by the first, which had been forgotten meanwhile"},
+		{679, func(*plan) {}, "what was sent again was forgotten by what the log told only after the row that it decided about"},
 		{2325, second, "a retry left a row alone whose key a held row had had meanwhile"},
 	} {
 		if err := simulateAs(kept.seed, kept.as); err != nil {

@@ -35,7 +35,7 @@ const (
 	StatTable       = "stat"       // counters per map of the stream into this side
 	AlarmTable      = "alarm"      // why the stream into this side had to stop or queue a map
 	FlowTable       = "flow"       // what the stream into this side knows of each map and writer of the other side
-	SentTable       = "sent"       // per key the source position of the last change that went into this side from its queue, or otherwise than as a user's change
+	SentTable       = "sent"       // key and source position of changes that came into this side from its queue, or otherwise than as a user's change
 )
 
 // What a marker row is.
@@ -84,8 +84,8 @@ func Ledger() []LedgerTable {
 			text("map"), integer("applied"), integer("conflicts"), integer("lag"), integer("at")}},
 		{Name: AlarmTable, Primary: 1, Columns: []LedgerColumn{text("map"), text("kind"), text("message"), integer("at")}},
 		{Name: FlowTable, Primary: 1, Columns: []LedgerColumn{text("name"), text("body")}},
-		{Name: SentTable, Primary: 2, Indexes: [][]string{{"map", "position"}}, Columns: []LedgerColumn{
-			text("map"), blob("key"), text("position")}},
+		{Name: SentTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "id"}, {"map", "key"}}, Columns: []LedgerColumn{
+			integer("id"), text("map"), blob("key"), text("position")}},
 	}
 }
 
