@@ -182,7 +182,7 @@ func (s *Stream) newChange(it *item, before, after store.Row) *change {
 		e.Kind, e.Seen = kindRetryInsert, it.seen
 	}
 	c := newChange(it.state.flow, e, before, after)
-	c.state, c.retry = it.state, it.retry != retryNone
+	c.state, c.retry, c.latest = it.state, it.retry != retryNone, it.latest
 	c.insert = it.retry == retryInsert || (it.kind == itemChange && it.change.Op == store.Insert)
 	if it.kind == itemChange || it.kind == itemEcho {
 		c.rawBefore = before

@@ -16,6 +16,17 @@ type Engine struct {
 	Link   tablemap.Link // the names of link and sides; maps only as a default where no run has defined them yet
 	Stores [2]store.Store
 	Now    func() time.Time
+
+	// Flood is how many changes read at once make it likely that more are there, so that maps that coalesce gather them
+	// first; 0: 5000.
+	Flood int
+}
+
+func (e *Engine) flood() int {
+	if e.Flood == 0 {
+		return readLimit / 2
+	}
+	return e.Flood
 }
 
 // Outcome is what a step did.

@@ -18,6 +18,7 @@ type item struct {
 	position store.Position
 	restart  store.Position // from where the log has to be read again to meet the item again
 	seen     store.Position // of a user's change: what its side had seen of the other. Of the others: the stamp of their transaction
+	latest   store.Position // of one change that stands for several: what the side of the last of them had seen
 	writer   string         // of a note or an echo
 	seq      int64
 	retry    retryKind // of a resend: asked for by a person

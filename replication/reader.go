@@ -25,6 +25,8 @@ type reader struct {
 	echoes     *echoBook
 	open       *bracket
 	out        []item
+	gathered   int                  // how many of out have been gathered …
+	gatheredOf int                  // … and of how many they are what is left
 	moved      bool                 // a horizon has
 	pending    map[echoKey]struct{} // keys of users' changes in out whose direction compares and sets
 }
@@ -66,7 +68,7 @@ func (r *reader) take(ctx context.Context, changes []store.Change) (int, error) 
 // applied lets go of the items.
 func (r *reader) applied() {
 	clear(r.out)
-	r.out = r.out[:0]
+	r.out, r.gathered, r.gatheredOf = r.out[:0], 0, 0
 	clear(r.pending)
 	if r.moved {
 		for _, m := range r.maps {

@@ -199,7 +199,7 @@ func (w *world) build() error {
 	}
 	link := tablemap.Link{Name: "sim", Sides: [2]string{"left", "right"}, Master: w.master, Maps: mapsOf(w.plan)}
 	w.engine = &replication.Engine{Link: link, Stores: [2]store.Store{w.dbs[0].Store(), w.dbs[1].Store()},
-		Now: func() time.Time { return time.UnixMilli(w.nowMs) }}
+		Now: func() time.Time { return time.UnixMilli(w.nowMs) }, Flood: 1}
 	for _, m := range link.Maps {
 		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})
 	}

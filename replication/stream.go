@@ -31,6 +31,7 @@ type Stream struct {
 	log      store.Log
 	reader   *reader
 	unread   []store.Change // of the last batch
+	flood    bool           // it was a large one
 	emptying []*emptying    // to be done before what is unread
 
 	reached     store.Position // everything up to here is applied, or concerns nobody
@@ -176,10 +177,10 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 		if err != nil {
 			return Moved, fmt.Errorf("read log: %w", err)
 		}
-		if len(batch.Changes) == 0 {
+		if len(batch.Changes) == 0 && len(s.reader.out) == 0 {
 			return Idle, s.idle(ctx)
 		}
-		s.unread = batch.Changes
+		s.unread, s.flood = batch.Changes, len(batch.Changes) >= s.engine.flood()
 	}
 	n, err := s.reader.take(ctx, s.unread)
 	if err != nil {
@@ -188,6 +189,9 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 	s.unread = s.unread[n:]
 	s.unconfirmed += n
 	s.unpersisted += n
+	if s.flood && len(s.unread) == 0 && s.reader.gather() {
+		return Moved, nil // there is more, and what it changes again need not be written before
+	}
 	if out := s.reader.out; len(out) > 0 && out[0].kind == itemTruncate {
 		s.beginEmptying(out)
 		s.reader.applied()
