@@ -22,6 +22,7 @@ type ledgerTable struct {
 	list  string
 	types []pgType
 	put   string
+	add   string // of a serial table: rows that are to be numbered
 }
 
 // ledgerTables are all of the ledger, by name.
@@ -33,12 +34,7 @@ func ledgerTables() map[string]*ledgerTable {
 		for i, c := range def.Columns {
 			names = append(names, c.Name)
 			t.types = append(t.types, pgType{kind: c.Kind})
-			cast := "u.c" + strconv.Itoa(i) + "::" + ledgerCast(c.Kind)
-			if i == 0 && def.Serial {
-				sequence := literal(t.table) + ", " + literal(c.Name)
-				cast = "CASE WHEN u.c0 = '0' THEN pg_catalog.nextval(pg_catalog.pg_get_serial_sequence(" + sequence + ")) ELSE " + cast + " END"
-			}
-			casts = append(casts, cast)
+			casts = append(casts, "u.c"+strconv.Itoa(i)+"::"+ledgerCast(c.Kind))
 			params = append(params, "$"+strconv.Itoa(i+1)+"::text[]")
 			if i >= def.Primary {
 				sets = append(sets, quote(c.Name)+" = excluded."+quote(c.Name))
@@ -51,6 +47,10 @@ func ledgerTables() map[string]*ledgerTable {
 		}
 		t.put = "INSERT INTO " + t.table + " (" + t.list + ") SELECT " + strings.Join(casts, ", ") + " FROM unnest(" +
 			strings.Join(params, ", ") + ") AS u(" + unnested(len(names)) + ") ON CONFLICT (" + indexed(def, names[:def.Primary]) + ") " + conflict
+		if def.Serial {
+			t.add = "INSERT INTO " + t.table + " (" + quoteAll("", names[1:]) + ") SELECT " + strings.Join(casts[1:], ", ") + " FROM unnest(" +
+				strings.Join(params[:len(params)-1], ", ") + ") AS u(" + strings.TrimPrefix(unnested(len(names)), "c0, ") + ")"
+		}
 		out[def.Name] = t
 	}
 	return out

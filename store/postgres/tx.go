@@ -189,18 +189,37 @@ func (tx *Tx) Put(_ context.Context, table string, rows ...store.Row) error {
 			return tx.fail(err)
 		}
 	}
-	rows = t.lastOfEach(rows)
-	var statements []statement
-	for start := 0; start < len(rows); start += putRows {
-		part := rows[start:min(start+putRows, len(rows))]
-		params := make([]param, len(t.Columns))
-		for i := range params {
-			params[i] = arrayParam(len(part), func(n int) store.Value { return part[n][i] })
-		}
-		statements = append(statements, statement{t.put, params})
-	}
-	tx.write(table, statements...)
+	fresh, known := t.unnumbered(rows)
+	statements := t.statements(nil, t.add, 1, fresh)
+	tx.write(table, t.statements(statements, t.put, 0, t.lastOfEach(known))...)
 	return nil
+}
+
+// statements adds those that put rows, from a column on.
+func (t *ledgerTable) statements(to []statement, sql string, from int, rows []store.Row) []statement {
+	for part := range slices.Chunk(rows, putRows) {
+		params := make([]param, 0, len(t.Columns))
+		for i := from; i < len(t.Columns); i++ {
+			params = append(params, arrayParam(len(part), func(n int) store.Value { return part[n][i] }))
+		}
+		to = append(to, statement{sql, params})
+	}
+	return to
+}
+
+// unnumbered are the rows that are to be numbered, and the others.
+func (t *ledgerTable) unnumbered(rows []store.Row) (fresh, others []store.Row) {
+	if !t.Serial {
+		return nil, rows
+	}
+	for _, row := range rows {
+		if row[0] == store.Int(0) {
+			fresh = append(fresh, row)
+		} else {
+			others = append(others, row)
+		}
+	}
+	return fresh, others
 }
 
 // lastOfEach leaves the last row of each primary key: one statement changes a row once.
@@ -210,13 +229,11 @@ func (t *ledgerTable) lastOfEach(rows []store.Row) []store.Row {
 	}
 	last := make(map[string]int, len(rows))
 	for i, row := range rows {
-		if !t.Serial || row[0] != store.Int(0) {
-			last[store.EncodeRow(row[:t.Primary])] = i
-		}
+		last[store.EncodeRow(row[:t.Primary])] = i
 	}
 	out := make([]store.Row, 0, len(rows))
 	for i, row := range rows {
-		if t.Serial && row[0] == store.Int(0) || last[store.EncodeRow(row[:t.Primary])] == i {
+		if last[store.EncodeRow(row[:t.Primary])] == i {
 			out = append(out, row)
 		}
 	}
