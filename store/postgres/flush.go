@@ -17,42 +17,17 @@ func (a *applier) flush(ctx context.Context, groups []*group) error {
 	if len(groups) == 0 {
 		return nil
 	}
-	statements := []statement{{sql: sqlSavepoint}}
-	var of []part
-	for _, g := range groups {
-		for start := 0; start < len(g.writes); start += groupRows {
-			n := min(start+groupRows, len(g.writes))
-			of = append(of, part{g, start, n})
-			statements = append(statements, g.statement(g.writes[start:n]))
-		}
+	of, refused, err := a.send(ctx, groups)
+	if err != nil {
+		return err
 	}
-	statements = append(statements, statement{sql: sqlRelease})
+	if !refused {
+		a.tx.c.postpone(statement{sql: sqlRelease})
+		return a.look(ctx, of)
+	}
 	var places []int
 	for _, g := range groups {
 		places = append(places, g.at...)
-	}
-	for _, i := range places {
-		a.out[i] = store.Result{Outcome: store.Unchanged}
-	}
-	marks := make([]int, len(of))
-	_, err := a.tx.c.run(ctx, func(i int, values [][]byte) error {
-		if i == 0 || i > len(of) {
-			return nil
-		}
-		return a.mark(of[i-1], &marks[i-1], values)
-	}, statements...)
-	if err == nil {
-		return a.look(ctx, of)
-	}
-	e := pgError(err)
-	if e == nil || errors.Is(fault(err), store.ErrTransient) {
-		return fault(err)
-	}
-	if state(err) == stateLockTimeout {
-		return fault(err)
-	}
-	if undo := a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); undo != nil {
-		return fault(undo)
 	}
 	slices.Sort(places)
 	for _, i := range places {
@@ -61,6 +36,60 @@ func (a *applier) flush(ctx context.Context, groups []*group) error {
 		}
 	}
 	return nil
+}
+
+// send makes the writes of groups in one round trip, in a savepoint that is still open, and notes which rows have changed.
+// refused: a row was, and nothing has been written.
+func (a *applier) send(ctx context.Context, groups []*group) (of []part, refused bool, err error) {
+	statements := []statement{{sql: sqlSavepoint}}
+	for _, g := range groups {
+		for start := 0; start < len(g.writes); start += groupRows {
+			n := min(start+groupRows, len(g.writes))
+			of = append(of, part{g, start, n})
+			statements = append(statements, g.statement(g.writes[start:n]))
+		}
+		for _, i := range g.at {
+			a.out[i] = store.Result{Outcome: store.Unchanged}
+		}
+	}
+	marks := make([]int, len(of))
+	_, err = a.tx.c.run(ctx, func(i int, values [][]byte) error {
+		if i == 0 {
+			return nil
+		}
+		return a.mark(of[i-1], &marks[i-1], values)
+	}, statements...)
+	if err == nil {
+		return of, false, nil
+	}
+	if pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) || state(err) == stateLockTimeout {
+		return nil, false, fault(err)
+	}
+	return nil, true, a.undo(ctx)
+}
+
+// undo takes back what has been written since the savepoint.
+func (a *applier) undo(ctx context.Context) error {
+	return fault(a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+}
+
+// hopefully makes the writes of several rounds in one round trip, as if no guard could fail: where a key is written again,
+// what is expected then is what was written before. false: one did, and nothing has been written.
+func (a *applier) hopefully(ctx context.Context, groups []*group) (bool, error) {
+	if together(groups) == len(groups) || slices.ContainsFunc(groups, func(g *group) bool { return g.kind == kindCopy }) {
+		return false, nil
+	}
+	_, refused, err := a.send(ctx, groups)
+	if refused || err != nil {
+		return false, err
+	}
+	for _, g := range groups {
+		if g.looks() && slices.ContainsFunc(g.at, func(i int) bool { return a.out[i].Outcome != store.Applied }) {
+			return false, a.undo(ctx)
+		}
+	}
+	a.tx.c.postpone(statement{sql: sqlRelease})
+	return true, nil
 }
 
 // part is what one statement makes of a group.

@@ -108,6 +108,13 @@ func (a *applier) windows(ctx context.Context) error {
 			}
 			continue
 		}
+		done, err := a.hopefully(ctx, w.groups)
+		if err != nil {
+			return err
+		}
+		if done {
+			continue
+		}
 		for groups := w.groups; len(groups) > 0; {
 			n := together(groups)
 			if err := a.make(ctx, groups[:n]); err != nil {
