@@ -71,7 +71,13 @@ func manyMapsShareTheirStreams(t *testing.T, pair harness.Pair) {
 	held, most := memory(t, w)
 	t.Logf("%d maps Running after %s; idle: %.1f %% of one processor; a write to each has arrived after %s; memory of the worker: %d MiB, at most %d MiB",
 		maps, ran.Round(time.Second), 100*used, arrived.Round(time.Millisecond), held, most)
-	require.Equal(t, before, lengths(t, l, idle), "histories after writes")
+	after := lengths(t, l, idle)
+	for _, name := range idle {
+		if after[name] != before[name] {
+			t.Logf("history of %s:\n%s", name, l.Temporal("workflow", "show", "-w", l.Workflow(name)))
+		}
+	}
+	require.Equal(t, before, after, "histories after writes")
 }
 
 // description is what `temporal workflow describe -o json` prints, as far as it matters.

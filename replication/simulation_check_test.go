@@ -62,7 +62,7 @@ func (w *world) judge() error {
 		default:
 			return fmt.Errorf("key %s: side %d wrote %q last, having seen %q, yet it is %q", key, last.side, last.row, last.far, final[key])
 		}
-		if last.side == w.master && !back {
+		if last.side == w.master && !back && final[key] == last.row {
 			if err := w.lost(key, before, last); err != nil {
 				return err
 			}
