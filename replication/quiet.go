@@ -71,24 +71,24 @@ func wroteOf(row store.Row) ([]store.Row, error) {
 // quietly is hush for changes: it has the applier list, at the end, what it has written.
 func (a *applier) quietly(ctx context.Context, s store.Store, changes []*change) error {
 	var flows []*flow
-	known := make(map[string]bool)
+	known, back := make(map[string]bool), make(map[string][]store.Row)
 	for _, c := range changes {
 		if !known[c.name] {
 			known[c.name] = true
 			flows = append(flows, c.flow)
 		}
-	}
-	quiet, err := hush(ctx, s, a.tx, len(changes), flows...)
-	if err != nil || !quiet {
-		return err
-	}
-	a.wrote = make(map[string][]store.Row)
-	for _, f := range flows {
-		if f.def.Map.Flows(f.from.Other()) {
-			a.wrote[f.def.Map.Name] = nil
+		if c.flow.def.Map.Flows(c.flow.from.Other()) {
+			back[c.name] = nil
 		}
 	}
-	return nil
+	if len(back) == 0 { // that side's log does not tell of them anyway
+		return nil
+	}
+	quiet, err := hush(ctx, s, a.tx, len(changes), flows...)
+	if quiet {
+		a.wrote = back
+	}
+	return err
 }
 
 // writes notes a change that was made, if it has to be listed.

@@ -12,19 +12,19 @@ import (
 const quietRows = 500
 
 const (
-	// The row is locked by who is quiet, so that nobody waits for another's change of the publication. Triggers of foreign
-	// keys are internal; those that only check are harmless.
-	sqlMayBeQuiet = `SELECT s.id FROM ` + slotTable + ` s, pg_catalog.pg_publication p
+	// Triggers of foreign keys are internal; those that only check are harmless.
+	sqlMayBeQuiet = `SELECT p.oid FROM pg_catalog.pg_publication p
 		WHERE p.pubname = '` + usersPublication + `' AND p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate
 			AND pg_catalog.pg_has_role(p.pubowner, 'USAGE')
 			AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc f ON f.oid = t.tgfoid
 				WHERE t.tgenabled <> 'D'
 					AND (NOT t.tgisinternal OR f.proname LIKE 'RI\_FKey\_cascade\_%' OR f.proname LIKE 'RI\_FKey\_set%')
 					AND t.tgrelid IN (SELECT r.relid FROM pg_catalog.unnest($1::oid[]) AS r (relid)
-						UNION SELECT b.relid FROM pg_catalog.unnest($1::oid[]) AS r (relid), pg_catalog.pg_partition_tree(r.relid::regclass) b))
-		FOR UPDATE OF s SKIP LOCKED`
-	sqlQuiet = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = '')`
-	sqlLoud  = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = 'insert, update, delete, truncate')`
+						UNION SELECT b.relid FROM pg_catalog.unnest($1::oid[]) AS r (relid), pg_catalog.pg_partition_tree(r.relid::regclass) b))`
+	// One at a time: others do not wait, and are not quiet.
+	sqlQuietLock = `SELECT pg_catalog.pg_try_advisory_xact_lock(7391005)`
+	sqlQuiet     = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = '')`
+	sqlLoud      = `ALTER PUBLICATION ` + usersPublication + ` SET (publish = 'insert, update, delete, truncate')`
 )
 
 // Quiet lets the publication publish nothing until the transaction ends. Decoding goes by what the publication was where a
@@ -57,6 +57,9 @@ func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, erro
 		return nil
 	}, append(statements, statement{sqlMayBeQuiet, []param{textParam("{" + strings.Join(oids, ",") + "}")}})...)
 	if err != nil || !may {
+		return false, fault(err)
+	}
+	if got, err := tx.c.text(ctx, sqlQuietLock); err != nil || got != "t" {
 		return false, fault(err)
 	}
 	_, err = tx.c.change(ctx, sqlQuiet)
