@@ -39,6 +39,7 @@ type Store struct {
 	plans   *plans
 
 	ledgered atomic.Bool // a ledger has been seen
+	loud     atomic.Bool // the publication cannot be changed in passing
 
 	mu     sync.Mutex
 	open   map[*session]struct{} // in use

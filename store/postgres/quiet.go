@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -39,6 +40,9 @@ func (tx *Tx) Quiet(ctx context.Context, relations ...*store.Relation) (bool, er
 }
 
 func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, error) {
+	if tx.s.loud.Load() {
+		return false, nil
+	}
 	var statements []statement
 	oids := make([]string, len(relations))
 	for i, rel := range relations {
@@ -62,6 +66,10 @@ func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, erro
 	if got, err := tx.c.text(ctx, sqlQuietLock); err != nil || got != "t" {
 		return false, fault(err)
 	}
-	_, err = tx.c.change(ctx, sqlQuiet)
-	return err == nil, fault(err)
+	err = tx.c.exec(ctx, sqlSavepoint+"; "+sqlQuiet+"; "+sqlRelease)
+	if err == nil || pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) {
+		return err == nil, fault(err)
+	}
+	tx.s.loud.Store(true) // somebody's event trigger does not let us: it need not be asked again
+	return false, fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
 }
