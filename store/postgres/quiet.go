@@ -34,42 +34,53 @@ func (tx *Tx) Quiet(ctx context.Context, relations ...*store.Relation) (bool, er
 	if err := tx.usable(); err != nil {
 		return false, err
 	}
+	if tx.s.loud.Load() {
+		return false, nil
+	}
 	quiet, err := tx.hush(ctx, relations)
 	tx.quiet = quiet
 	return quiet, tx.fail(err)
 }
 
+// hush tries, in a savepoint: what the server refuses, for lack of a privilege or by somebody's event trigger, the writes
+// that follow may do without.
 func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, error) {
-	if tx.s.loud.Load() {
-		return false, nil
-	}
-	var statements []statement
-	oids := make([]string, len(relations))
+	tables, oids := make([]string, len(relations)), make([]string, len(relations))
 	for i, rel := range relations {
 		p, err := tx.s.plans.plan(ctx, tx.c, rel)
 		if err != nil {
 			return false, err
 		}
-		oids[i] = p.info.oid
-		// As any write of a row does; nobody can add a trigger from here on.
-		statements = append(statements, statement{sql: "LOCK TABLE " + p.table + " IN ROW EXCLUSIVE MODE"})
+		tables[i], oids[i] = p.table, p.info.oid
 	}
-	may := false
-	locks := len(statements)
-	_, err := tx.c.run(ctx, func(i int, _ [][]byte) error {
-		may = may || i == locks
-		return nil
-	}, append(statements, statement{sqlMayBeQuiet, []param{textParam("{" + strings.Join(oids, ",") + "}")}})...)
-	if err != nil || !may {
+	// As any write of a row does; nobody can add a trigger from here on.
+	err := tx.c.exec(ctx, sqlSavepoint+"; LOCK TABLE "+strings.Join(tables, ", ")+" IN ROW EXCLUSIVE MODE")
+	quiet := false
+	if err == nil {
+		quiet, err = tx.unpublish(ctx, oids)
+	}
+	if err == nil {
+		tx.c.postpone(statement{sql: sqlRelease})
+		return quiet, nil
+	}
+	if pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) || state(err) == stateLockTimeout {
 		return false, fault(err)
+	}
+	return false, fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+}
+
+// unpublish changes the publication, if nothing is against it.
+func (tx *Tx) unpublish(ctx context.Context, oids []string) (bool, error) {
+	n, err := tx.c.change(ctx, sqlMayBeQuiet, textParam("{"+strings.Join(oids, ",")+"}"))
+	if err != nil || n == 0 {
+		return false, err
 	}
 	if got, err := tx.c.text(ctx, sqlQuietLock); err != nil || got != "t" {
-		return false, fault(err)
+		return false, err
 	}
-	err = tx.c.exec(ctx, sqlSavepoint+"; "+sqlQuiet+"; "+sqlRelease)
-	if err == nil || pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) {
-		return err == nil, fault(err)
+	_, err = tx.c.change(ctx, sqlQuiet)
+	if pgError(err) != nil && !errors.Is(fault(err), store.ErrTransient) {
+		tx.s.loud.Store(true) // it need not be asked again
 	}
-	tx.s.loud.Store(true) // somebody's event trigger does not let us: it need not be asked again
-	return false, fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+	return err == nil, err
 }
