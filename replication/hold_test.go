@@ -200,3 +200,41 @@ func TestARetryDoesNotSettleAChangeOfKeyThatCameLater(t *testing.T) {
 	require.Empty(t, w.heldNow(t))
 	require.Equal(t, map[string]string{"q": "u1"}, w.rightRows())
 }
+
+// A held change that stands for several has seen what the last of them had seen: what the other side has there by then did not
+// win over it.
+func TestAHeldChangeHasSeenWhatTheLastOfThemHad(t *testing.T) {
+	t.Parallel()
+	m := keyed()
+	m.Coalesce = true
+	right := notUnique("b")
+	right.Triggers = refusing()
+	w := newPairOf(t, m, [2]memory.Table{notUnique("a"), right}, tablemap.Right)
+	w.does(t, 0, change{"insert", "p", "good"})
+	update := func(value string) {
+		require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+			_, err := u.Update("a", memory.Values{"k": store.Str("p")}, memory.Values{"u": store.Str(value)})
+			return err
+		}))
+	}
+	update("better")
+	require.NoError(t, w.dbs[1].Exec(func(u *memory.User) error {
+		return u.Insert("b", memory.Values{"k": store.Str("z"), "u": store.Str("good")})
+	}))
+	for range 3 {
+		_, err := w.stream(tablemap.Right)
+		require.NoError(t, err)
+	}
+	require.Len(t, w.dbs[0].Rows("a"), 2)
+	update("bad")
+	require.NoError(t, w.settle())
+	require.Equal(t, []string{"p check"}, w.heldNow(t))
+	last := ""
+	for _, r := range w.dbs[0].LedgerRows(store.MarkerTable) {
+		if r[0].S == "stream" {
+			last = max(last, r[3].S)
+		}
+	}
+	require.NotEmpty(t, last)
+	require.Equal(t, last, w.dbs[1].LedgerRows(store.HeldTable)[0][4].S)
+}
