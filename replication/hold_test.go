@@ -238,3 +238,17 @@ func TestAHeldChangeHasSeenWhatTheLastOfThemHad(t *testing.T) {
 	require.NotEmpty(t, last)
 	require.Equal(t, last, w.dbs[1].LedgerRows(store.HeldTable)[0][4].S)
 }
+
+// So does one that comes in the same transaction as the change that is held.
+func TestWhatWaitsBehindAKeyInOneTransaction(t *testing.T) {
+	t.Parallel()
+	right := notUnique("b")
+	right.Triggers = refusing()
+	w := newPairOf(t, keyed(), [2]memory.Table{notUnique("a"), right}, tablemap.Right)
+	w.does(t, 0, change{"insert", "p", "bad"}, change{"update", "p", "good"}, change{"insert", "z", "good"})
+	require.Equal(t, []string{"p check", "p waiting"}, w.heldNow(t))
+	require.Equal(t, map[string]string{"z": "good"}, w.rightRows())
+	require.NoError(t, w.retry())
+	require.Empty(t, w.heldNow(t))
+	require.Equal(t, map[string]string{"p": "good", "z": "good"}, w.rightRows())
+}
