@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -251,4 +252,32 @@ func TestWhatWaitsBehindAKeyInOneTransaction(t *testing.T) {
 	require.NoError(t, w.retry())
 	require.Empty(t, w.heldNow(t))
 	require.Equal(t, map[string]string{"p": "good", "z": "good"}, w.rightRows())
+}
+
+// Who has played back some of what a TRUNCATE does has not seen all of it: the deletes have the position before it.
+func TestSomeRowsOfATruncateAreNotAllOfIt(t *testing.T) {
+	t.Parallel()
+	m := keyed()
+	m.Truncate = tablemap.TruncateApply
+	w := newPairOf(t, m, [2]memory.Table{notUnique("a"), notUnique("b")}, tablemap.Left)
+	w.does(t, 0, change{"insert", "p", "one"}, change{"insert", "q", "two"})
+	w.maps[0].want = wantPaused
+	require.NoError(t, w.settle())
+	require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error { return u.Truncate("a") }))
+	require.NoError(t, w.settle())
+	queue := w.dbs[1].LedgerRows(store.QueueTable)
+	require.Len(t, queue, 2)
+	var flow struct{ Floor string }
+	for _, r := range w.dbs[1].LedgerRows(store.FlowTable) {
+		if r[0].S == "map/pair" {
+			require.NoError(t, json.Unmarshal([]byte(r[1].S), &flow))
+		}
+	}
+	require.NotEmpty(t, flow.Floor, "of the TRUNCATE")
+	for _, r := range queue {
+		require.Less(t, r[2].S, flow.Floor)
+	}
+	w.maps[0].want = wantLive
+	require.NoError(t, w.settle())
+	require.Empty(t, w.dbs[1].Rows("b"))
 }
