@@ -47,7 +47,7 @@ func (c *change) saw() store.Position { return max(c.entry.Seen, c.latest) }
 
 // sourceKeys are the item's, which the change may have as well.
 func (c *change) sourceKeys(it *item) []string {
-	if !c.flow.verbatim(it.key()) || c.newKey != nil {
+	if !c.flow.verbatim(it.key()) || it.newKey() != nil {
 		return it.keys()
 	}
 	return []string{c.entry.Key}

@@ -33,7 +33,7 @@ func (a *applier) copyIn(ctx context.Context, g *group) (bool, error) {
 	if pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) {
 		return false, fault(err)
 	}
-	return false, fault(a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+	return false, a.tx.undo(ctx)
 }
 
 // copyText is the rows in the text form of COPY.

@@ -62,15 +62,20 @@ func (a *applier) send(ctx context.Context, groups []*group) (of []part, refused
 	if err == nil {
 		return of, false, nil
 	}
-	if pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) || state(err) == stateLockTimeout {
+	if !final(err) {
 		return nil, false, fault(err)
 	}
-	return nil, true, a.undo(ctx)
+	return nil, true, a.tx.undo(ctx)
 }
 
-// undo takes back what has been written since the savepoint.
-func (a *applier) undo(ctx context.Context) error {
-	return fault(a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+// final reports whether the server has refused a statement for a reason that trying again would not mend.
+func final(err error) bool {
+	return pgError(err) != nil && !errors.Is(fault(err), store.ErrTransient) && state(err) != stateLockTimeout
+}
+
+// undo takes back what has been done since the savepoint.
+func (tx *Tx) undo(ctx context.Context) error {
+	return fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
 }
 
 // hopefully makes the writes of several rounds in one round trip, as if no guard could fail: where a key is written again,
@@ -85,7 +90,7 @@ func (a *applier) hopefully(ctx context.Context, groups []*group) (bool, error) 
 	}
 	for _, g := range groups {
 		if g.looks() && slices.ContainsFunc(g.at, func(i int) bool { return a.out[i].Outcome != store.Applied }) {
-			return false, a.undo(ctx)
+			return false, a.tx.undo(ctx)
 		}
 	}
 	a.tx.c.postpone(statement{sql: sqlRelease})

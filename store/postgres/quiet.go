@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -63,10 +62,10 @@ func (tx *Tx) hush(ctx context.Context, relations []*store.Relation) (bool, erro
 		tx.c.postpone(statement{sql: sqlRelease})
 		return quiet, nil
 	}
-	if pgError(err) == nil || errors.Is(fault(err), store.ErrTransient) || state(err) == stateLockTimeout {
+	if !final(err) {
 		return false, fault(err)
 	}
-	return false, fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+	return false, tx.undo(ctx)
 }
 
 // unpublish changes the publication, if nothing is against it.
@@ -78,8 +77,7 @@ func (tx *Tx) unpublish(ctx context.Context, oids []string) (bool, error) {
 	if got, err := tx.c.text(ctx, sqlQuietLock); err != nil || got != "t" {
 		return false, err
 	}
-	_, err = tx.c.change(ctx, sqlQuiet)
-	if pgError(err) != nil && !errors.Is(fault(err), store.ErrTransient) {
+	if _, err = tx.c.change(ctx, sqlQuiet); final(err) {
 		tx.s.loud.Store(true) // it need not be asked again
 	}
 	return err == nil, err

@@ -15,10 +15,16 @@ func TestAnEventTriggerAgainstBeingQuiet(t *testing.T) {
 	require.NoError(t, u.exec("CREATE TABLE items (id int PRIMARY KEY)"))
 	rel := u.relation(t, "items")
 	require.NoError(t, u.store.Capture(t.Context(), *rel))
-	require.NoError(t, u.exec(`CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
-		CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('ALTER PUBLICATION') EXECUTE FUNCTION refuse()`))
 	cursor, err := u.store.Fence(t.Context(), "stream")
 	require.NoError(t, err)
+	tx, err := u.store.Begin(t.Context(), store.Marker{Writer: "stream", Epoch: cursor.Epoch, Seq: 1, Position: "p"})
+	require.NoError(t, err)
+	quiet, err := tx.Quiet(t.Context(), rel)
+	require.NoError(t, err)
+	require.True(t, quiet, "without it")
+	require.NoError(t, tx.Rollback())
+	require.NoError(t, u.exec(`CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;
+		CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('ALTER PUBLICATION') EXECUTE FUNCTION refuse()`))
 	for seq := range int64(2) {
 		tx, err := u.store.Begin(t.Context(), store.Marker{Writer: "stream", Epoch: cursor.Epoch, Seq: seq + 1, Position: "p"})
 		require.NoError(t, err)

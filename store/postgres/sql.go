@@ -26,6 +26,3 @@ func quoteAll(before string, names []string) string {
 	}
 	return strings.Join(out, ", ")
 }
-
-// literal makes a text a string constant.
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

@@ -89,8 +89,8 @@ func (a *applier) settle(ctx context.Context, skip map[int]*store.RowError) (int
 		if err == nil {
 			continue
 		}
-		if undo := a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); undo != nil {
-			return 0, fault(undo)
+		if undo := a.tx.undo(ctx); undo != nil {
+			return 0, undo
 		}
 		if i == a.lastOf(found.TableName, skip) || !a.mended(i, skip) {
 			return i, a.fault(ctx, i, cause)
@@ -187,7 +187,7 @@ func (a *applier) guarded(ctx context.Context, i int) error {
 	var found *store.RowError
 	if errors.As(err, &found) {
 		a.out[i] = store.Result{Outcome: store.Failed, Err: found}
-		return fault(a.tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+		return a.tx.undo(ctx)
 	}
 	if err != nil {
 		return err
