@@ -9,15 +9,16 @@ import (
 )
 
 // How much of the source shares one pair of notes, about. Where rows flow back too, the other stream holds them all until it
-// has met the end of their transaction.
+// has met the end of their transaction. The first block is small: nothing is written while it is read.
 const (
 	bulkBytes       = 4 << 20
 	bulkBytesOneWay = 8 << 20
+	bulkBytesFirst  = 1 << 20
 )
 
 // bulk is the fast way of a leg whose target is empty and whose rows are the same on both sides: blocks of rows pass
 // from store to store without being decoded. The order is that of every copy (read, note, wait, leave out what has a
-// change in a queue, write); one block is read and noted while the one before it is waited for and written. The first
+// change in a queue, write); one block is read and noted while the one before it is waited for or written. The first
 // row that the target refuses ends it: the leg then scans its table from the start, and meets what was written as equal.
 type bulk struct {
 	view   store.View
@@ -96,10 +97,8 @@ func (l *leg) bulkStep(ctx context.Context, c *Copy) (Outcome, error) {
 			c.legs[1].state.Scanned = true // what its source has is this leg's, or in the queue
 		}
 		return Moved, nil
-	case b.second == nil && !b.ended:
-		var err error
-		b.second, err = l.readBlock(ctx, c)
-		return Moved, err
+	case !l.oneWay() && b.second == nil && !b.ended:
+		return Moved, l.readAhead(ctx, c)
 	case !b.first.stretch.met:
 		return l.meetNotes(ctx, c, &b.first.stretch)
 	}
@@ -114,11 +113,25 @@ func (l *leg) bulkStep(ctx context.Context, c *Copy) (Outcome, error) {
 	return Moved, err
 }
 
+// readAhead reads the block after the one that is to be written.
+func (l *leg) readAhead(ctx context.Context, c *Copy) error {
+	b := l.bulk
+	if b.second != nil || b.ended {
+		return nil
+	}
+	var err error
+	b.second, err = l.readBlock(ctx, c)
+	return err
+}
+
 // readBlock reads the next rows and notes where both logs are then; nil at the end.
 func (l *leg) readBlock(ctx context.Context, c *Copy) (*bulkBlock, error) {
 	size := bulkBytes
 	if l.oneWay() {
 		size = bulkBytesOneWay
+	}
+	if l.state.Bulk == 0 {
+		size = bulkBytesFirst
 	}
 	rows, err := l.bulk.export.Next(ctx, size)
 	if err != nil {
@@ -136,7 +149,8 @@ func (l *leg) readBlock(ctx context.Context, c *Copy) (*bulkBlock, error) {
 // written there, so that need not be durable at once.
 func (l *leg) oneWay() bool { return !l.flow.def.Map.Flows(l.flow.from.Other()) }
 
-// writeBlock writes the rows that have no change in a queue.
+// writeBlock writes the rows that have no change in a queue. Where nothing flows back, the next block is read and noted
+// meanwhile; otherwise it has been: its notes are made on the target too, by the writer of this transaction.
 func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 	source, err := c.engine.Stores[l.flow.from].View(ctx)
 	if err != nil {
@@ -144,7 +158,7 @@ func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 	}
 	defer func() { _ = source.Close() }()
 	next := *l.state
-	at := marker{mapName: c.name, position: store.Position(c.name), relaxed: l.oneWay()}
+	at := marker{mapName: c.name, position: store.Position(c.name), relaxed: l.oneWay(), ahead: []store.Query{anyQueued(c.name)}}
 	err = l.writer.do(ctx, at, func(tx store.Tx) (body, error) {
 		next = *l.state
 		rows, only, err := l.unqueued(ctx, c, bulkReaders{source: source, target: tx}, b.rows)
@@ -155,6 +169,11 @@ func (l *leg) writeBlock(ctx context.Context, c *Copy, b *bulkBlock) error {
 		next.Bulk += int64(rows.Rows())
 		if err := l.importRows(ctx, c, tx, rows); err != nil {
 			return body{}, err
+		}
+		if l.oneWay() {
+			if err := l.readAhead(ctx, c); err != nil {
+				return body{}, err
+			}
 		}
 		if len(only) > 0 {
 			if err := tx.Put(ctx, store.BOnlyTable, only...); err != nil {
@@ -195,14 +214,18 @@ func (l *leg) importRows(ctx context.Context, c *Copy, tx store.Tx, rows store.B
 // bulkReaders are where the two queues are read.
 type bulkReaders struct{ source, target store.Reader }
 
+func anyQueued(mapName string) store.Query {
+	q := byMap(store.QueueTable, mapName)
+	q.Limit = 1
+	return q
+}
+
 // unqueued leaves out the rows whose keys have a change in either queue. Of those that only the queue of the target has,
 // the target had none when they were read: they are returned as rows of the table b_only, where that matters.
 func (l *leg) unqueued(ctx context.Context, c *Copy, r bulkReaders, rows store.Block) (store.Block, []store.Row, error) {
 	some := false
 	for _, reader := range []store.Reader{r.source, r.target} {
-		q := byMap(store.QueueTable, c.name)
-		q.Limit = 1
-		found, err := reader.Select(ctx, q)
+		found, err := reader.Select(ctx, anyQueued(c.name))
 		if err != nil {
 			return nil, nil, fmt.Errorf("read queue: %w", err)
 		}

@@ -223,22 +223,28 @@ func (l *leg) meet(ctx context.Context, c *Copy) (Outcome, error) {
 
 // meetNotes looks whether both streams have met the notes.
 func (l *leg) meetNotes(ctx context.Context, c *Copy, w *stretch) (Outcome, error) {
-	source, target, done, err := l.views(ctx, c)
-	if err != nil {
-		return Moved, err
+	var err error
+	if w.source.position, err = l.metIn(ctx, l.writer.store, w.source); err != nil || w.source.position == "" {
+		return Idle, err
 	}
-	defer done()
-	if w.source.position, err = metAt(ctx, target, l.writer.cursor.Writer, w.source.seq); err != nil {
-		return Moved, err
-	}
-	if w.target.position, err = metAt(ctx, source, l.writer.cursor.Writer, w.target.seq); err != nil {
-		return Moved, err
-	}
-	if w.source.position == "" || w.target.position == "" && w.target.seq != 0 {
-		return Idle, nil
+	if w.target.seq != 0 {
+		w.target.position, err = l.metIn(ctx, c.engine.Stores[l.flow.from], w.target)
+		if err != nil || w.target.position == "" {
+			return Idle, err
+		}
 	}
 	w.met = true
 	return Moved, nil
+}
+
+// metIn is where a note of this leg stands in its log, which the other side tells; "" if it has not been met.
+func (l *leg) metIn(ctx context.Context, s store.Store, n note) (store.Position, error) {
+	view, err := s.View(ctx)
+	if err != nil {
+		return "", fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	return metAt(ctx, view, l.writer.cursor.Writer, n.seq)
 }
 
 // metAt is where a note stands in its log, as the stream that met it has said on the other side; "" if not yet.

@@ -108,9 +108,15 @@ func (s *Starter) Status(ctx context.Context, name string) (tablemap.Report, err
 	return report, explain(err, name)
 }
 
+// Limits of the pause between two looks of Await, which grows with the time that has passed.
+const (
+	leastPause = 50 * time.Millisecond
+	mostPause  = time.Second
+)
+
 // Await polls a map until it has one of the statuses. each, if given, is called with every report.
 func (s *Starter) Await(ctx context.Context, name string, each func(tablemap.Report), statuses ...tablemap.Status) (tablemap.Report, error) {
-	for wait := 100 * time.Millisecond; ; wait = min(wait*3/2, time.Second) {
+	for began := time.Now(); ; {
 		report, err := s.Status(ctx, name)
 		if err != nil {
 			return report, err
@@ -123,7 +129,7 @@ func (s *Starter) Await(ctx context.Context, name string, each func(tablemap.Rep
 				return report, nil
 			}
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(ctx, min(max(time.Since(began)/20, leastPause), mostPause)); err != nil {
 			return report, explain(err, name)
 		}
 	}

@@ -163,7 +163,8 @@ type Tx interface {
 	// ApplyEach makes the writes one by one, each in a savepoint of its own: a row's fault is in its Result, has left
 	// no trace in the database and does not stop the others.
 	ApplyEach(ctx context.Context, writes []Write) ([]Result, error)
-	// Import inserts the rows of a block. It is a *RowError, whose Index says nothing, when one of them is refused.
+	// Import inserts the rows of a block, perhaps beside the caller: the transaction's next call then waits for it, and has
+	// its error. It is a *RowError, whose Index says nothing, when one of them is refused.
 	Import(ctx context.Context, rel *Relation, b Block) error
 	// Quiet keeps what this transaction writes to users' tables from now on out of the log; its ledger rows stay in it.
 	// false: they will be there, because the database cannot leave them out, because another transaction does so now, or

@@ -8,7 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -19,7 +19,7 @@ const bulkForm = "postgres-copy-binary-1"
 const (
 	copyHeader  = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00" // signature, flags, length of the extension
 	copyTrailer = "\xff\xff"
-	exportAhead = 8 // blocks that are read before they are asked for
+	exportAhead = 8 // pieces that are read before they are asked for
 )
 
 // exportable reports whether the rows of a relation are the same bytes in another database: no type of users, whose
@@ -45,11 +45,12 @@ func readableKey(base string) bool {
 	return false
 }
 
-// export reads COPY TO beside who asks for it, a few blocks ahead.
+// export reads COPY TO beside who asks for it, a few pieces ahead.
 type export struct {
 	cancel context.CancelFunc
-	blocks chan *block
-	err    error // why blocks has ended
+	key    []string
+	pieces chan piece
+	err    error // why pieces has ended
 }
 
 // Export begins to copy a relation out.
@@ -69,10 +70,10 @@ func (v *View) Export(ctx context.Context, rel *store.Relation) (store.Export, e
 		query += " WHERE (" + rel.Filter + "\n)"
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	e := &export{cancel: cancel, blocks: make(chan *block, exportAhead)}
-	w := &blockWriter{ctx: ctx, out: e.blocks, key: keyKinds(info, rel), first: true}
+	e := &export{cancel: cancel, key: keyKinds(info, rel), pieces: make(chan piece, exportAhead)}
+	w := &pieceWriter{ctx: ctx, out: e.pieces, first: true}
 	go func() {
-		defer close(e.blocks)
+		defer close(e.pieces)
 		_, err := v.c.conn.Conn().PgConn().CopyTo(ctx, w, "COPY ("+query+") TO STDOUT (FORMAT binary)")
 		if err == nil {
 			err = w.flush()
@@ -90,17 +91,17 @@ func keyKinds(info *tableInfo, rel *store.Relation) []string {
 	return kinds
 }
 
-// exportBytes is the size of a block. Who asks for more gets several in one.
+// exportBytes is the size of what is read at a time. Who asks for more gets several in one.
 const exportBytes = 1 << 20
 
 // Next returns the next rows.
 func (e *export) Next(ctx context.Context, size int) (store.Block, error) {
-	var out *block
-	for out == nil || len(out.data) < size {
-		var next *block
+	out := &block{key: e.key}
+	for have := 0; have < size; {
+		var next piece
 		var more bool
 		select {
-		case next, more = <-e.blocks:
+		case next, more = <-e.pieces:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -110,12 +111,10 @@ func (e *export) Next(ctx context.Context, size int) (store.Block, error) {
 			}
 			break
 		}
-		if out == nil {
-			next.data = slices.Grow(next.data, size)
-		}
-		out = out.and(next)
+		out.pieces = append(out.pieces, next)
+		have += len(next.data)
 	}
-	if out == nil {
+	if len(out.pieces) == 0 {
 		return nil, nil
 	}
 	return out, nil
@@ -124,7 +123,7 @@ func (e *export) Next(ctx context.Context, size int) (store.Block, error) {
 // Close ends the copying; the view is of no use afterwards unless everything was read.
 func (e *export) Close() error {
 	e.cancel()
-	for range e.blocks {
+	for range e.pieces {
 		continue
 	}
 	return nil
@@ -132,67 +131,86 @@ func (e *export) Close() error {
 
 // block is rows of COPY in binary form, without header and trailer.
 type block struct {
-	data []byte
-	ends []int // of the rows
-	key  []string
+	key    []string // kinds of the first columns
+	pieces []piece
 }
 
-func (b *block) and(o *block) *block {
-	if b == nil {
-		return o
+// piece is some of the rows.
+type piece struct {
+	data []byte
+	ends []int // of the rows
+}
+
+// row is the bytes of a row.
+func (p piece) row(i int) []byte {
+	if i == 0 {
+		return p.data[:p.ends[0]]
 	}
-	for _, end := range o.ends {
-		b.ends = append(b.ends, end+len(b.data))
-	}
-	b.data = append(b.data, o.data...)
-	return b
+	return p.data[p.ends[i-1]:p.ends[i]]
 }
 
 // Rows is how many rows the block has.
-func (b *block) Rows() int { return len(b.ends) }
+func (b *block) Rows() int {
+	n := 0
+	for _, p := range b.pieces {
+		n += len(p.ends)
+	}
+	return n
+}
 
 // Without leaves out rows.
 func (b *block) Without(places []int) store.Block {
-	out := &block{key: b.key, data: make([]byte, 0, len(b.data)), ends: make([]int, 0, len(b.ends))}
-	start := 0
-	for i, end := range b.ends {
-		if len(places) > 0 && places[0] == i {
-			places = places[1:]
-		} else {
-			out.data = append(out.data, b.data[start:end]...)
-			out.ends = append(out.ends, len(out.data))
+	out, at := &block{key: b.key}, 0
+	for _, p := range b.pieces {
+		kept := piece{data: make([]byte, 0, len(p.data)), ends: make([]int, 0, len(p.ends))}
+		for i := range p.ends {
+			if len(places) > 0 && places[0] == at {
+				places = places[1:]
+			} else {
+				kept.data = append(kept.data, p.row(i)...)
+				kept.ends = append(kept.ends, len(kept.data))
+			}
+			at++
 		}
-		start = end
+		out.pieces = append(out.pieces, kept)
 	}
 	return out
 }
 
 // Keys reads the keys, which are the first fields of the rows.
 func (b *block) Keys() ([]store.Row, error) {
-	out := make([]store.Row, len(b.ends))
-	start := 0
-	for i, end := range b.ends {
-		row := b.data[start:end]
-		start = end
-		if len(row) < 2 {
-			return nil, errMessage
-		}
-		rest := row[2:]
-		for _, kind := range b.key {
-			if len(rest) < 4 {
-				return nil, errMessage
-			}
-			size := int(int32(binary.BigEndian.Uint32(rest)))
-			if rest = rest[4:]; size < 0 || size > len(rest) {
-				return nil, errMessage
-			}
-			v, err := readBinary(kind, rest[:size])
+	out := make([]store.Row, 0, b.Rows())
+	for _, p := range b.pieces {
+		for i := range p.ends {
+			key, err := readKey(b.key, p.row(i))
 			if err != nil {
 				return nil, err
 			}
-			out[i] = append(out[i], v)
-			rest = rest[size:]
+			out = append(out, key)
 		}
+	}
+	return out, nil
+}
+
+func readKey(kinds []string, row []byte) (store.Row, error) {
+	if len(row) < 2 {
+		return nil, errMessage
+	}
+	out, rest := make(store.Row, 0, len(kinds)), row[2:]
+	for _, kind := range kinds {
+		if len(rest) < 4 {
+			return nil, errMessage
+		}
+		size := int(int32(binary.BigEndian.Uint32(rest)))
+		if rest = rest[4:]; size < 0 || size > len(rest) {
+			return nil, errMessage
+		}
+		v, err := readBinary(kind, rest[:size])
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+		rest = rest[size:]
 	}
 	return out, nil
 }
@@ -215,16 +233,15 @@ func readBinary(kind string, data []byte) (store.Value, error) {
 	return store.Value{}, errMessage
 }
 
-// blockWriter cuts what COPY sends, a row at a time, into blocks.
-type blockWriter struct {
+// pieceWriter cuts what COPY sends, a row at a time, into pieces.
+type pieceWriter struct {
 	ctx   context.Context
-	out   chan<- *block
-	key   []string
+	out   chan<- piece
 	first bool
-	next  *block
+	next  piece
 }
 
-func (w *blockWriter) Write(data []byte) (int, error) {
+func (w *pieceWriter) Write(data []byte) (int, error) {
 	n := len(data)
 	if w.first {
 		w.first = false
@@ -236,8 +253,8 @@ func (w *blockWriter) Write(data []byte) (int, error) {
 	if len(data) == 0 || string(data) == copyTrailer {
 		return n, nil
 	}
-	if w.next == nil {
-		w.next = &block{key: w.key, data: make([]byte, 0, exportBytes+len(data))}
+	if w.next.data == nil {
+		w.next.data = make([]byte, 0, exportBytes+len(data))
 	}
 	w.next.data = append(w.next.data, data...)
 	w.next.ends = append(w.next.ends, len(w.next.data))
@@ -247,20 +264,27 @@ func (w *blockWriter) Write(data []byte) (int, error) {
 	return n, nil
 }
 
-func (w *blockWriter) flush() error {
-	if w.next == nil {
+func (w *pieceWriter) flush() error {
+	if w.next.data == nil {
 		return nil
 	}
 	select {
 	case w.out <- w.next:
-		w.next = nil
+		w.next = piece{}
 		return nil
 	case <-w.ctx.Done():
 		return w.ctx.Err()
 	}
 }
 
-// Import copies a block in.
+// importing is a COPY that is under way beside whoever asked for it. The connection is its own until it is done.
+type importing struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	err    error
+}
+
+// Import copies a block in. What comes of it is told by the transaction's next call, which waits for it.
 func (tx *Tx) Import(ctx context.Context, rel *store.Relation, b store.Block) error {
 	if err := tx.usable(); err != nil {
 		return err
@@ -273,12 +297,36 @@ func (tx *Tx) Import(ctx context.Context, rel *store.Relation, b store.Block) er
 	if err != nil {
 		return tx.fail(err)
 	}
-	source := io.MultiReader(bytes.NewReader([]byte(copyHeader)), bytes.NewReader(rows.data), bytes.NewReader([]byte(copyTrailer)))
 	sql := "COPY " + p.table + " (" + quoteAll("", p.names) + ") FROM STDIN (FORMAT binary)"
-	if err := tx.c.copyFrom(ctx, sql, source); err != nil {
-		return tx.fail(rowFault(rel.Table, err))
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	im := &importing{cancel: cancel, done: make(chan struct{})}
+	tx.importing = im
+	go func() {
+		defer close(im.done)
+		defer cancel()
+		im.err = rowFault(rel.Table, tx.c.copyFrom(ctx, sql, rows.reader()))
+	}()
 	return nil
+}
+
+// reader reads the block as COPY takes it.
+func (b *block) reader() io.Reader {
+	readers := []io.Reader{strings.NewReader(copyHeader)}
+	for _, p := range b.pieces {
+		readers = append(readers, bytes.NewReader(p.data))
+	}
+	return io.MultiReader(append(readers, strings.NewReader(copyTrailer))...)
+}
+
+// imported waits for the end of an Import.
+func (tx *Tx) imported() error {
+	im := tx.importing
+	if im == nil {
+		return nil
+	}
+	<-im.done
+	tx.importing = nil
+	return tx.fail(im.err)
 }
 
 // Renumber moves sequences beyond the greatest number. Without the privilege, or a sequence, nothing is done.

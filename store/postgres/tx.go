@@ -20,6 +20,8 @@ type Tx struct {
 	quiet   bool // the publication has to publish again
 	failed  bool
 	over    bool
+
+	importing *importing // nil: none under way
 }
 
 // Begin opens a write transaction, in one round trip.
@@ -105,7 +107,11 @@ func (tx *Tx) answered(q *store.Query) ([]store.Row, bool) {
 	return tx.ahead[i].rows, true
 }
 
+// usable waits for what is under way, and tells whether anything more can be done.
 func (tx *Tx) usable() error {
+	if err := tx.imported(); err != nil {
+		return err
+	}
 	switch {
 	case tx.over:
 		return errors.New("transaction is over")
@@ -279,6 +285,10 @@ func (tx *Tx) Rollback() error {
 		return nil
 	}
 	tx.over = true
+	if tx.importing != nil {
+		tx.importing.cancel()
+		_ = tx.imported()
+	}
 	tx.c.rollback()
 	tx.c.release()
 	return nil

@@ -40,6 +40,7 @@ func groups() []group {
 		{"marker", markerTests()},
 		{"view", viewTests()},
 		{"transaction", transactionTests()},
+		{"block", blockTests()},
 		{"quiet", quietTests()},
 		{"apply", applyTests()},
 		{"alternate key", alternateTests()},
