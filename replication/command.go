@@ -139,7 +139,7 @@ func (e *Engine) attachSide(ctx context.Context, side tablemap.Side, in tablemap
 
 // pendingTables hold what a map still has to do on a side, and what it needs for that.
 func pendingTables() []string {
-	return []string{store.QueueTable, store.TokenTable, store.SentTable, store.BOnlyTable}
+	return []string{store.QueueTable, store.TokenTable, store.SentTable, store.ReplayedTable, store.BOnlyTable}
 }
 
 // everything is what a map leaves in the ledger of a side. Conflicts stay: they are history.

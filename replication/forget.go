@@ -30,7 +30,7 @@ func (f *flushing) noteSent(ctx context.Context, tx store.Tx) error {
 	return nil
 }
 
-// forgetSent drops what is kept of replayed changes once the other side has been seen to know them.
+// forgetSent drops what is kept of what was sent once the other side has been seen to know them.
 func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 	for _, name := range sortedKeys(f.modes) {
 		m := f.reader.maps[name]
@@ -63,13 +63,13 @@ func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 // forgetRows is how many rows of the table sent one transaction forgets at most.
 const forgetRows = 10_000
 
-// forgetKnown drops what is kept of a map's replayed changes up to its horizon.
+// forgetKnown drops what is kept of what was sent of a map up to its horizon.
 func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m *mapState) error {
 	q := byMap(store.SentTable, name)
 	q.Order, q.Limit = "id", 1
 	rows, err := tx.Select(ctx, q)
 	if err != nil {
-		return fmt.Errorf("read replayed changes: %w", err)
+		return fmt.Errorf("read what was sent: %w", err)
 	}
 	if len(rows) == 0 || sentOf(rows[0]).Position > m.horizon {
 		return nil
@@ -77,6 +77,9 @@ func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m 
 	m.Pruned, m.dirty = max(m.Pruned, m.horizon), true
 	q = and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
 	if err := tx.Delete(ctx, and(q, "id", store.Lt, store.Int(sentOf(rows[0]).ID+forgetRows))); err != nil {
+		return fmt.Errorf("forget what was sent: %w", err)
+	}
+	if err := tx.Delete(ctx, and(byMap(store.ReplayedTable, name), "position", store.Le, store.Str(string(m.horizon)))); err != nil {
 		return fmt.Errorf("forget replayed changes: %w", err)
 	}
 	return nil

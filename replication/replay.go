@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -226,7 +225,7 @@ func (r *Replay) applyEntries(ctx context.Context, tx store.Tx, entries []entry,
 	return b, a.tally(r.name).applied, nil
 }
 
-// dequeue removes entries, and where echoes will be judged by them, keeps what was sent of each key.
+// dequeue removes entries, and where echoes will be judged by them, keeps whose keys they were.
 func (r *Replay) dequeue(ctx context.Context, tx store.Tx, entries []entry) error {
 	q := and(byMap(store.QueueTable, r.name), "id", store.Le, store.Int(entries[len(entries)-1].ID))
 	if err := tx.Delete(ctx, q); err != nil {
@@ -235,22 +234,7 @@ func (r *Replay) dequeue(ctx context.Context, tx store.Tx, entries []entry) erro
 	if !r.flow.overwrites() || !r.flow.def.Map.Flows(r.flow.from.Other()) {
 		return nil
 	}
-	// The last of each key, in the order of their positions.
-	known := make(map[string]bool)
-	rows := make([]store.Row, 0, len(entries))
-	for _, e := range slices.Backward(entries) {
-		for _, k := range []string{e.Key, e.NewKey} {
-			if k != "" && !known[k] {
-				known[k] = true
-				rows = append(rows, sent{Map: r.name, Key: k, Position: e.Position}.row())
-			}
-		}
-	}
-	slices.Reverse(rows)
-	if err := tx.Put(ctx, store.SentTable, rows...); err != nil {
-		return fmt.Errorf("remember replayed changes: %w", err)
-	}
-	return nil
+	return putReplayed(ctx, tx, r.name, entries)
 }
 
 // changeOf makes a change of a queued or held one.

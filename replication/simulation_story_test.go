@@ -54,7 +54,7 @@ func (s *story) end(w *world) {
 		return
 	}
 	for side, db := range w.dbs {
-		for _, table := range []string{store.HeldTable, store.FlowTable, store.ModeTable, store.MetTable, store.ConflictTable, store.ResendTable, store.SentTable} {
+		for _, table := range []string{store.HeldTable, store.FlowTable, store.ModeTable, store.MetTable, store.ConflictTable, store.ResendTable, store.SentTable, store.ReplayedTable} {
 			for _, r := range db.LedgerRows(table) {
 				s.tell("%d %s: %v", side, table, r)
 			}

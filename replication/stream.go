@@ -44,6 +44,7 @@ type Stream struct {
 	persistedMs int64
 	loops       loopGuard
 	backlog     map[string]bool // maps that have, or may have, rows in the target's tables queue and sent
+	replayed    map[string][]replayed
 	progress    tablemap.StreamProgress
 }
 
@@ -51,7 +52,8 @@ type Stream struct {
 // they ended. A *store.GapError means that it cannot; the maps concerned have been told.
 func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, error) {
 	s := &Stream{engine: e, from: from, source: e.Stores[from], target: e.Stores[from.Other()],
-		reader: newReader(e, from), backlog: make(map[string]bool), loops: make(loopGuard)}
+		reader: newReader(e, from), backlog: make(map[string]bool), replayed: make(map[string][]replayed),
+		loops: make(loopGuard)}
 	s.confirmedMs, s.persistedMs = e.nowMs(), e.nowMs()
 	for _, st := range e.Stores {
 		if err := st.Capture(ctx); err != nil {
@@ -97,7 +99,8 @@ func (s *Stream) anew(ctx context.Context, since store.Position) error {
 	if err != nil {
 		return err
 	}
-	s.reader, s.backlog, s.reached = newReader(s.engine, s.from), make(map[string]bool), since
+	s.reader, s.reached = newReader(s.engine, s.from), since
+	s.backlog, s.replayed = make(map[string]bool), make(map[string][]replayed)
 	s.reader.cursor = since
 	return nil
 }

@@ -36,6 +36,7 @@ const (
 	AlarmTable      = "alarm"      // why the stream into this side had to stop or queue a map
 	FlowTable       = "flow"       // what the stream into this side knows of each map and writer of the other side
 	SentTable       = "sent"       // key and source position of changes that came into this side from its queue, or otherwise than as a user's change
+	ReplayedTable   = "replayed"   // hashes of the keys of a transaction's changes from the queue, and the position of the last
 )
 
 // What a marker row is.
@@ -86,6 +87,8 @@ func Ledger() []LedgerTable {
 		{Name: FlowTable, Primary: 1, Columns: []LedgerColumn{text("name"), text("body")}},
 		{Name: SentTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "id"}, {"map", "key"}}, Columns: []LedgerColumn{
 			integer("id"), text("map"), blob("key"), text("position")}},
+		{Name: ReplayedTable, Primary: 1, Serial: true, Indexes: [][]string{{"map", "id"}}, Columns: []LedgerColumn{
+			integer("id"), text("map"), text("position"), blob("keys")}},
 	}
 }
 

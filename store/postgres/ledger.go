@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -224,13 +225,36 @@ func (s *Store) selectLedger(ctx context.Context, c *session, q *store.Query) ([
 	if err != nil {
 		return nil, err
 	}
+	statements := []statement{st}
+	if t.walked(q) {
+		statements = []statement{{sql: sqlNoSort}, st, {sql: sqlSort}}
+	}
 	var out []store.Row
-	err = c.query(ctx, st.sql, st.params, func(values [][]byte) error {
+	_, err = c.run(ctx, func(_ int, values [][]byte) error {
 		row, err := readRow(t.types, values)
 		out = append(out, row)
 		return err
-	})
+	}, statements...)
 	return out, fault(err)
+}
+
+// A ledger table may have grown since it was last analyzed, if it ever was: the server then takes the rows of a map for few,
+// and sorts all of them, each time, to return the first.
+const (
+	sqlNoSort = "SET LOCAL enable_sort = off"
+	sqlSort   = "SET LOCAL enable_sort = on"
+	walkRows  = 1000
+)
+
+// walked reports whether an index has the rows in order, of which many are wanted.
+func (t *ledgerTable) walked(q *store.Query) bool {
+	if q.Limit < walkRows || len(q.Where) == 0 || q.Where[0].Is != store.Eq {
+		return false
+	}
+	order := cmp.Or(q.Order, t.Columns[0].Name)
+	return slices.ContainsFunc(t.Indexes, func(columns []string) bool {
+		return slices.Equal(columns, []string{q.Where[0].Column, order})
+	})
 }
 
 func (s *Store) countLedger(ctx context.Context, c *session, q *store.Query) (int64, error) {
