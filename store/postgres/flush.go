@@ -78,12 +78,50 @@ func (tx *Tx) undo(ctx context.Context) error {
 	return fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
 }
 
-// hopefully makes the writes of several rounds in one round trip, as if no guard could fail: where a key is written again,
-// what is expected then is what was written before. false: one did, and nothing has been written.
+// hopefully makes the writes of several rounds in as few round trips as can be, as if no guard could fail and no row that is
+// updated were missing: where a key is written again, what is expected then is what was written before. false: one did, or
+// was, and nothing has been written.
 func (a *applier) hopefully(ctx context.Context, groups []*group) (bool, error) {
-	if together(groups) == len(groups) || slices.ContainsFunc(groups, func(g *group) bool { return g.kind == kindCopy }) {
+	if together(groups) == len(groups) {
 		return false, nil
 	}
+	for _, g := range groups {
+		if g.kind == kindCopy && len(g.writes) < copyLeast {
+			g.kind = kindUpsert
+		}
+	}
+	open, done := 0, true // savepoints
+	for done && len(groups) > 0 {
+		n := 1
+		var err error
+		if groups[0].kind == kindCopy {
+			done, err = a.copyIn(ctx, groups[0])
+		} else {
+			for n < len(groups) && groups[n].kind != kindCopy {
+				n++
+			}
+			if done, err = a.hope(ctx, groups[:n]); done {
+				open++
+			}
+		}
+		if err != nil {
+			return false, err
+		}
+		groups = groups[n:]
+	}
+	for range open {
+		if done {
+			a.tx.c.postpone(statement{sql: sqlRelease})
+		} else if err := a.tx.undo(ctx); err != nil {
+			return false, err
+		}
+	}
+	return done, nil
+}
+
+// hope makes the writes of groups in one round trip, in a savepoint that is still open. false: something was not as it should
+// be, and nothing has been written.
+func (a *applier) hope(ctx context.Context, groups []*group) (bool, error) {
 	_, refused, err := a.send(ctx, groups)
 	if refused || err != nil {
 		return false, err
@@ -93,7 +131,6 @@ func (a *applier) hopefully(ctx context.Context, groups []*group) (bool, error) 
 			return false, a.tx.undo(ctx)
 		}
 	}
-	a.tx.c.postpone(statement{sql: sqlRelease})
 	return true, nil
 }
 
@@ -154,6 +191,16 @@ func (a *applier) look(ctx context.Context, parts []part) error {
 		if len(missed) == 0 {
 			continue
 		}
+		if p.g.kind == kindUpdate {
+			again := &group{p: p.g.p, kind: kindUpsert}
+			for _, n := range missed {
+				again.writes, again.at = append(again.writes, p.g.writes[n]), append(again.at, p.g.at[n])
+			}
+			if err := a.flush(ctx, []*group{again}); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := a.lookAt(ctx, p.g, missed); err != nil {
 			return err
 		}
@@ -211,14 +258,19 @@ func (g *group) statement(writes []*store.Write) statement {
 	if g.kind == kindRemove {
 		return statement{p.remove, params}
 	}
-	for _, i := range p.compared {
-		params = append(params, array(func(w *store.Write) store.Value { return w.Before[i] }))
+	if g.kind != kindUpdate {
+		for _, i := range p.compared {
+			params = append(params, array(func(w *store.Write) store.Value { return w.Before[i] }))
+		}
 	}
 	if g.kind == kindRemoveExpect {
 		return statement{p.removeX, params}
 	}
 	for i := p.key; i < len(p.names); i++ {
 		params = append(params, array(func(w *store.Write) store.Value { return w.After[i] }))
+	}
+	if g.kind == kindUpdate {
+		return statement{p.put, params}
 	}
 	return statement{p.update, params}
 }

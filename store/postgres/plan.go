@@ -27,6 +27,7 @@ type plan struct {
 	upsert  string
 	add     string // insert unless the key is there
 	remove  string // by key
+	put     string // update by key, where something differs
 	update  string // by key and expected values
 	removeX string // likewise
 	one     string // a row by its key, locked
@@ -159,6 +160,13 @@ func (p *plan) write(rel *store.Relation) {
 		})
 		p.upsert = insert + " ON CONFLICT (" + quoteAll("", key) + ") DO UPDATE SET " + strings.Join(set, ", ") +
 			" WHERE " + strings.Join(differ, " OR ") + " RETURNING " + quoteAll("t.", key)
+	}
+	if n > p.key {
+		p.put = "UPDATE " + p.table + " AS t SET " + strings.Join(p.each(p.key, n, func(i int) string {
+			return quote(p.names[i]) + " = u.c" + strconv.Itoa(i) + "::" + p.types[i].cast()
+		}), ", ") + " FROM " + rows(n) + " WHERE " + strings.Join(match, " AND ") + " AND (" + strings.Join(p.each(p.key, n, func(i int) string {
+			return p.differ(i, "t."+quote(p.names[i]), "u.c"+strconv.Itoa(i)+"::"+p.types[i].cast())
+		}), " OR ") + ") RETURNING u.ord"
 	}
 	p.remove = "DELETE FROM " + p.table + " AS t USING " + rows(p.key) + " WHERE " + strings.Join(match, " AND ") + " RETURNING u.ord"
 	p.writeExpecting(match, rows)

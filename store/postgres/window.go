@@ -16,6 +16,7 @@ const (
 	kindRemove       writeKind = iota // delete, whatever is there
 	kindRemoveExpect                  // delete what is expected
 	kindUpdateExpect
+	kindUpdate // of a row that should be there; where it is not, upsert
 	kindUpsert
 	kindCopy // insert, or where the row is there, upsert
 	kindAdd  // insert where nothing is expected
@@ -41,6 +42,8 @@ func (a *applier) kindOf(w *store.Write) writeKind {
 		return kindRemove
 	case w.Guard == store.Overwrite && w.Before == nil:
 		return kindCopy
+	case w.Guard == store.Overwrite && p.put != "":
+		return kindUpdate
 	case w.Guard == store.Overwrite:
 		return kindUpsert
 	case w.Before == nil && w.After != nil:

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"math/rand/v2"
+	"strings"
+
 	"github.com/dualwrite/dualwrite/store"
 )
 
@@ -9,6 +12,7 @@ func applyTests() []testCase {
 		{"makes writes in order, also of one row", applyOrder},
 		{"takes no writes", applyNothing},
 		{"takes many writes", applyMany},
+		{"overwrites whatever is there, again and again", applyOverwrites},
 		{"leaves columns outside the relation alone", applyUnmapped},
 		{"writes defaults when it inserts and only then", applyDefaults},
 		{"a moved key is one update", applyMove},
@@ -52,6 +56,8 @@ func outcomes() []outcome {
 		{"overwrite inserts what is absent", nil, over, k1, nil, one, store.Applied, nil, all(one)},
 		{"overwrite updates what differs", all(uno), over, k1, nil, one, store.Applied, nil, all(one)},
 		{"overwrite updates whatever before says", all(uno), over, k1, oneNull, one, store.Applied, nil, all(one)},
+		{"overwrite inserts what is gone, whatever before says", all(two), over, k1, uno, one, store.Applied, nil, all(one, two)},
+		{"overwrite leaves an equal row, whatever before says", all(one), over, k1, uno, one, store.Unchanged, nil, all(one)},
 		{"overwrite writes a null over a value", all(one), over, k1, nil, oneNull, store.Applied, nil, all(oneNull)},
 		{"overwrite writes a value over a null", all(oneNull), over, k1, nil, one, store.Applied, nil, all(one)},
 		{"overwrite leaves an equal row", all(one), over, k1, nil, one, store.Unchanged, nil, all(one)},
@@ -152,6 +158,43 @@ func applyMany(b *bundle) {
 	}
 	b.want("rows", len(b.rows(rel)), count)
 	b.want("changes", len(b.changes()), 2*count)
+}
+
+// applyOverwrites compares many writes of few rows, made at once, with what they come to one after the other: inserts,
+// updates of rows that are there, are not, or are so already, and deletes.
+func applyOverwrites(b *bundle) {
+	rel := b.useItems()
+	rng := rand.New(rand.NewPCG(1, 2))
+	have := make(map[int64]store.Row)
+	for _, c := range []struct{ writes, keys int64 }{{1, 1}, {30, 10}, {300, 10}, {1500, 400}, {1500, 2000}} {
+		writes, want := make([]store.Write, c.writes), make([]store.Outcome, c.writes)
+		for i := range writes {
+			id := rng.Int64N(c.keys)
+			w := store.Write{Relation: rel, Key: row(num(id))}
+			if rng.IntN(5) > 0 {
+				w.After = row(num(id), str(strings.Repeat("x", rng.IntN(20))), num(rng.Int64N(3)))
+			}
+			if rng.IntN(5) > 0 {
+				w.Before = row(num(id), str("before"), null)
+			}
+			if want[i] = store.Applied; w.After.Equal(have[id]) {
+				want[i] = store.Unchanged
+			}
+			writes[i], have[id] = w, w.After
+		}
+		for i, r := range b.apply(writes...) {
+			if r.Outcome != want[i] {
+				b.Fatalf("write %d of %d, to %v: outcome %v, not %v", i, c.writes, writes[i].Key, r.Outcome, want[i])
+			}
+		}
+		var rows []store.Row
+		for id := range c.keys {
+			if have[id] != nil {
+				rows = append(rows, have[id])
+			}
+		}
+		b.wantRows("rows", b.rows(rel), rows...)
+	}
 }
 
 func applyUnmapped(b *bundle) {

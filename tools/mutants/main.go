@@ -116,7 +116,7 @@ func layers() map[string]layer {
 		"kept":       {pkg: "./replication", run: "^TestSimulationKept$"},
 		"memory":     {pkg: "./store/memory", run: "^TestContract$"},
 		"sqlite":     {pkg: "./store/sqlite", run: "^TestContract$/^usual$"},
-		"postgres":   {pkg: "./store/postgres", run: "^TestContract$"},
+		"postgres":   {pkg: "./store/postgres", run: "^TestContract$/^apply$"},
 	}
 }
 
