@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,9 +19,10 @@ import (
 	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
 )
 
-// Servers stop at once, readers of their logs and sessions that write are ended, the worker is killed, at moments that a
-// seed chooses, while applications write on both sides. Afterwards both sides are equal, each write to a key that one
-// side alone writes was made exactly once on the other, and no slot was ever confirmed beyond what the other side had.
+// Servers stop at once, readers of their logs and sessions that write are ended, the worker is killed, its network fails in
+// several ways, the map is paused, at moments that a seed chooses, while applications write on both sides. Afterwards both
+// sides are equal, each write to a key that one side alone writes was made exactly once on the other, and no slot was ever
+// confirmed beyond what the other side had.
 func TestCrashPostgresUnderLoad(t *testing.T) {
 	t.Parallel()
 	kills, seed := figure(t, variableKills, 10), uint64(figure(t, variableSeed, 1))
@@ -36,13 +38,21 @@ func TestCrashPostgresUnderLoad(t *testing.T) {
 	c.link = harness.New(t, harness.Setup{Pair: harness.Postgres, URLs: urls, Maps: customers,
 		Left: leftCustomers + auditLeft + leftRange(1, 3000, "old"), Right: rightCustomers + auditRight + rightRange(2001, 5000, "other")})
 	onFailure(t, c.link)
+	for i, cluster := range c.clusters {
+		at, err := url.Parse(cluster.URL("postgres"))
+		require.NoError(t, err)
+		c.networks[i] = harness.NewProxy(t, at.Host)
+		near := *at
+		near.Host = c.networks[i].Address()
+		rewrite(t, c.link, urls[i], near.String())
+	}
 	c.worker = c.link.Work()
 	c.link.Do("run", "customers", "--no-wait")
 	clients, stop := resilient(t, urls, seed)
+	c.written = clients
 	sampled := c.sample(urls)
 	for i := range kills {
-		written := clients.Load() + int64(1+c.chance.IntN(300))
-		c.link.Until("more statements", func() bool { return clients.Load() >= written })
+		c.more(1 + c.chance.IntN(300))
 		c.kill()
 		if c.chance.IntN(2) == 0 {
 			carried(c.link, fmt.Sprint(i))
@@ -53,6 +63,7 @@ func TestCrashPostgresUnderLoad(t *testing.T) {
 	once(t, c.link, "F", "D")
 	require.Positive(t, sampled(), "samples of what was confirmed")
 	t.Logf("%d statements; %v", clients.Load(), c.fired)
+	require.Len(t, c.fired, min(kills, len(c.faults())), "kinds of faults")
 }
 
 // serverCrashes ends what a link between two servers needs.
@@ -60,34 +71,85 @@ type serverCrashes struct {
 	t        *testing.T
 	link     *harness.Link
 	clusters [2]*postgrestest.Cluster
+	networks [2]*harness.Proxy // between the worker and each server
 	worker   *harness.Process
+	written  *atomic.Int64 // statements
 	chance   *rand.Rand
+	order    []int // of kinds of faults that are still to come
 	fired    map[string]int
 }
 
+// fault is something that happens to one side.
+type fault struct {
+	name string
+	make func(side int)
+}
+
+func (c *serverCrashes) faults() []fault {
+	return []fault{
+		{"worker killed", func(int) {
+			c.worker.Kill()
+			c.worker = c.link.Work()
+		}},
+		{"server stopped", func(side int) {
+			require.NoError(c.t, c.clusters[side].Stop(postgrestest.Immediate))
+			require.NoError(c.t, c.clusters[side].Run())
+		}},
+		{"reader ended", func(side int) { c.end(side, "backend_type = 'walsender'") }},
+		{"sessions ended", func(side int) { c.end(side, "application_name = 'dualwrite' AND backend_type = 'client backend'") }},
+		{"connections cut", func(side int) { c.networks[side].Cut() }},
+		{"network stalled", func(side int) {
+			c.networks[side].Stall(true)
+			c.more(1 + c.chance.IntN(300))
+			c.networks[side].Stall(false)
+		}},
+		{"answers lost", func(side int) {
+			network := c.networks[side]
+			before := network.Lost()
+			network.Mute(true)
+			c.link.Until("an answer is lost", func() bool { return network.Lost() > before })
+			network.Cut()
+			network.Mute(false)
+		}},
+		{"connections refused", func(side int) {
+			c.networks[side].Refuse(true)
+			c.networks[side].Cut()
+			c.more(1 + c.chance.IntN(300))
+			c.networks[side].Refuse(false)
+		}},
+		{"paused", func(int) {
+			c.link.Await("customers", harness.Running)
+			c.link.Do("pause", "customers")
+			c.more(1 + c.chance.IntN(300))
+			c.link.Do("resume", "customers")
+		}},
+	}
+}
+
+// more waits until the applications have carried out so many statements more.
+func (c *serverCrashes) more(n int) {
+	c.t.Helper()
+	goal := c.written.Load() + int64(n)
+	c.link.Until("more statements", func() bool { return c.written.Load() >= goal })
+}
+
+func (c *serverCrashes) end(side int, condition string) {
+	c.t.Helper()
+	run(c.t, c.clusters[side].URL("postgres"), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "+condition)
+}
+
+// kill makes one fault. All kinds have been there before one comes again.
 func (c *serverCrashes) kill() {
 	c.t.Helper()
-	side := c.chance.IntN(2)
-	end := func(condition string) {
-		run(c.t, c.clusters[side].URL("postgres"), "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE "+condition)
+	all := c.faults()
+	if len(c.order) == 0 {
+		c.order = c.chance.Perm(len(all))
 	}
-	switch kind := c.chance.IntN(4); kind {
-	case 0:
-		c.fired["workers"]++
-		c.worker.Kill()
-		c.worker = c.link.Work()
-	case 1:
-		c.fired["servers"]++
-		require.NoError(c.t, c.clusters[side].Stop(postgrestest.Immediate))
-		require.NoError(c.t, c.clusters[side].Run())
-	case 2:
-		c.fired["readers"]++
-		end("backend_type = 'walsender'")
-	case 3:
-		c.fired["sessions"]++
-		end("application_name = 'dualwrite' AND backend_type = 'client backend'")
-	}
-	require.True(c.t, c.worker.Alive(), "the worker outlives servers")
+	f := all[c.order[0]]
+	c.order = c.order[1:]
+	c.fired[f.name]++
+	f.make(c.chance.IntN(2))
+	require.True(c.t, c.worker.Alive(), "the worker outlives servers and networks")
 }
 
 // run carries out SQL on a connection of its own, and returns its one value.

@@ -12,16 +12,22 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
+// patience is from when on a diagnosis speaks.
+type patience struct {
+	held int64  // bytes of log kept for us
+	open string // interval that a transaction is open
+}
+
+var usualPatience = patience{held: 1 << 30, open: "10 minutes"}
+
 const (
-	heldTooMuch = 1 << 30      // bytes of log kept for us
-	tooLong     = "10 minutes" // for a transaction to be open
-	sqlSlots    = `SELECT s.slot_name, coalesce(s.database::text, ''), s.database = pg_catalog.current_database(), s.active, coalesce(s.wal_status, ''),
+	sqlSlots = `SELECT s.slot_name, coalesce(s.database::text, ''), s.database = pg_catalog.current_database(), s.active, coalesce(s.wal_status, ''),
 			coalesce(pg_catalog.pg_wal_lsn_diff(CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_lsn() END,
 				s.restart_lsn), 0)::bigint
 		FROM pg_catalog.pg_replication_slots s WHERE s.slot_name LIKE 'dualwrite\_%' ORDER BY s.slot_name`
 	sqlLongest = `SELECT a.pid, coalesce(a.usename::text, ''), pg_catalog.extract('epoch', pg_catalog.now() - a.xact_start)::bigint
 		FROM pg_catalog.pg_stat_activity a WHERE a.datname = pg_catalog.current_database() AND a.backend_xid IS NOT NULL
-			AND a.xact_start < pg_catalog.now() - interval '` + tooLong + `' ORDER BY a.xact_start LIMIT 1`
+			AND a.xact_start < pg_catalog.now() - $1::text::interval ORDER BY a.xact_start LIMIT 1`
 	hintAfresh = "stop the maps of this database and run them again: their initial sync finds what was missed"
 )
 
@@ -31,7 +37,7 @@ func (s *Store) Diagnose(ctx context.Context) (store.Condition, error) {
 	if err != nil {
 		return store.Condition{}, fmt.Errorf("diagnose: %w", err)
 	}
-	d := &diagnosis{slot: name}
+	d := &diagnosis{slot: name, patience: s.patience}
 	err = s.reading(ctx, func(c *session) error { return d.tables(ctx, c) })
 	if errors.Is(err, errNoLedger) {
 		err = nil
@@ -47,8 +53,9 @@ func (s *Store) Diagnose(ctx context.Context) (store.Condition, error) {
 
 // diagnosis collects what is found.
 type diagnosis struct {
-	slot string
-	out  store.Condition
+	slot     string
+	patience patience
+	out      store.Condition
 }
 
 func (d *diagnosis) add(code store.RemarkCode, table, hint, format string, args ...any) {
@@ -96,7 +103,7 @@ func (d *diagnosis) server(ctx context.Context, c *session) error {
 		case row[0] == d.slot && row[2] == "t":
 			found = true
 			d.ours(row[3] == "t", row[4], held)
-		case row[3] != "t" && held > heldTooMuch:
+		case row[3] != "t" && held > d.patience.held:
 			d.add(store.RemarkSlotElsewhere, "", "see to that link with its own config, or, if it is no more, in that database: SELECT pg_drop_replication_slot('"+row[0]+"')",
 				"slot %s of database %s keeps %s of log, and nobody reads it", row[0], row[1], size(held))
 		}
@@ -108,7 +115,7 @@ func (d *diagnosis) server(ctx context.Context, c *session) error {
 	if !found && len(d.out.Captured) > 0 {
 		d.add(store.RemarkLogLost, "", hintAfresh, "the replication slot %s is gone: what was changed since is lost to the log", d.slot)
 	}
-	row, err := one(ctx, c, sqlLongest)
+	row, err := one(ctx, c, sqlLongest, textParam(d.patience.open))
 	if err == nil && row != nil {
 		d.add(store.RemarkTransaction, "", "end it, or see what it waits for: SELECT * FROM pg_stat_activity WHERE pid = "+row[0],
 			"a transaction of role %s (process %s) is open for %s s: until it ends the server keeps its log, and no slot can be made", row[1], row[0], row[2])
@@ -127,7 +134,7 @@ func (d *diagnosis) ours(read bool, status string, held int64) {
 	case !read:
 		d.add(store.RemarkLogUnread, "", "start a worker: dualwrite up or dualwrite worker; or stop the maps",
 			"nobody reads the replication slot %s, for which the server keeps %s of log", d.slot, size(held))
-	case status == "unreserved" || held > heldTooMuch:
+	case status == "unreserved" || held > d.patience.held:
 		d.add(store.RemarkLogHeld, "", "see whether the other side is slow, locked or down; the log goes once changes are applied or queued there",
 			"the server keeps %s of log for the replication slot %s", size(held), d.slot)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/storetest"
 )
 
 // remarksNow are the codes of what a diagnosis finds.
@@ -42,4 +43,27 @@ func TestDiagnoseSlots(t *testing.T) {
 	require.Equal(t, []store.RemarkCode{store.RemarkSlotIdle}, u.remarksNow(t))
 	require.NoError(t, u.store.Release(t.Context()))
 	require.Empty(t, u.remarksNow(t))
+}
+
+// A log that is read and kept all the same, a transaction that stays open, and the slot of another database that nobody reads.
+func TestDiagnoseWhatKeepsLog(t *testing.T) {
+	t.Parallel()
+	u, other := newUsers(t), newUsers(t)
+	for _, o := range []*users{u, other} {
+		require.NoError(t, o.exec("CREATE TABLE items (id int PRIMARY KEY)"))
+		require.NoError(t, o.store.Capture(t.Context(), *o.relation(t, "items")))
+	}
+	log, err := u.store.Open(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, log.Close()) })
+	require.Empty(t, u.remarksNow(t))
+
+	u.store.BeImpatient()
+	require.Subset(t, u.remarksNow(t), []store.RemarkCode{store.RemarkLogHeld, store.RemarkSlotElsewhere})
+	require.NotContains(t, u.remarksNow(t), store.RemarkTransaction)
+	tx, err := u.begin()
+	require.NoError(t, err)
+	require.NoError(t, tx.Exec(storetest.Statement{Op: store.Insert, Table: "items", Set: storetest.Values{"id": store.Int(1)}}))
+	require.Contains(t, u.remarksNow(t), store.RemarkTransaction)
+	require.NoError(t, tx.Rollback())
 }

@@ -33,10 +33,11 @@ var _ store.Store = (*Store)(nil)
 
 // Store is one PostgreSQL database.
 type Store struct {
-	pool    *pgxpool.Pool
-	replica replicaConfig
-	ledger  map[string]*ledgerTable
-	plans   *plans
+	pool     *pgxpool.Pool
+	replica  replicaConfig
+	ledger   map[string]*ledgerTable
+	plans    *plans
+	patience patience
 
 	ledgered atomic.Bool // a ledger has been seen
 	loud     atomic.Bool // the publication cannot be changed in passing
@@ -64,7 +65,7 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(),
+	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(), patience: usualPatience,
 		open: make(map[*session]struct{})}
 	if err := s.reading(ctx, func(*session) error { return nil }); err != nil {
 		pool.Close()
