@@ -37,6 +37,7 @@ func TestErrorsReachTemporalWithoutValues(t *testing.T) {
 		{"fenced", fmt.Errorf("x: %w", store.ErrFenced), tablemap.ErrorFenced, store.ErrFenced.Error(), ""},
 		{"row", &store.RowError{Table: "t", Code: store.CodeUnique, Detail: secret, Err: database}, "Database", "row of t refused: unique", ""},
 		{"temporary", fmt.Errorf("x: %w", store.Because("the disk is full", database)), "Temporary", "temporary database error: the disk is full", ""},
+		{"unknown to us", fmt.Errorf("x: %w", codedError{}), "Database", "database error: SQLSTATE 42P01", ""},
 		{"unknown", database, "Database", "database error (*errors.errorString)", ""},
 		{"network", fmt.Errorf("%s: %w", secret, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}),
 			"Database", "database error: dial tcp: connection refused", ""},
@@ -338,3 +339,9 @@ func TestLiveWritesOfAMapThatIsOff(t *testing.T) {
 	require.NoError(t, value.Get(&result))
 	require.Equal(t, tablemap.AlarmFault, result.Alarm.Kind)
 }
+
+// codedError is an error as database servers send it: the message may quote a row.
+type codedError struct{}
+
+func (codedError) Error() string    { return "a value" }
+func (codedError) SQLState() string { return "42P01" }

@@ -66,9 +66,10 @@ func application(message, kind string, delay time.Duration, details ...any) erro
 		NextRetryDelay: delay, Details: details, Category: category})
 }
 
-// cause names what is safe to name of an unknown error: that of the network, or the class of the innermost.
+// cause names what is safe to name of an unknown error: that of the network, the server's code, or the class of the innermost.
 func cause(err error) string {
 	var network *net.OpError
+	var server interface{ SQLState() string }
 	switch {
 	case errors.As(err, &network):
 		return ": " + network.Error()
@@ -76,6 +77,8 @@ func cause(err error) string {
 		return ": " + store.Reason(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return ": no answer in time"
+	case errors.As(err, &server):
+		return ": SQLSTATE " + server.SQLState()
 	}
 	return fmt.Sprintf(" (%T)", innermost(err))
 }

@@ -32,7 +32,7 @@ func tpcbRunning(b *testing.B, kind string) (*harness.Link, *harness.Process) {
 	for _, t := range tpcbTables() {
 		maps += t.mapped(kind) + "\n"
 	}
-	l := harness.New(b, harness.Setup{Pair: harness.Postgres, Maps: maps, Master: "finops"})
+	l := harness.New(b, harness.Setup{Pair: harness.Postgres, Superuser: true, Maps: maps, Master: "finops"})
 	tpcb(b, l.Left.URL())
 	tpcb(b, l.Right.URL())
 	p := l.Work()

@@ -172,7 +172,7 @@ func customMapping(t *testing.T, pair harness.Pair) {
   filter: {finops: "area = 'usmf'"}
 `
 	)
-	l := harness.New(t, harness.Setup{Pair: pair, Left: left + "INSERT INTO custtable VALUES ('A', 'a', 1, 'No', 'usmf', '1'), ('B', 'b', 2, 'All', 'usmf', '2'), ('C', 'c', 3, 'No', 'demf', '3');", Right: right, Maps: maps})
+	l := harness.New(t, harness.Setup{Pair: pair, Superuser: true, Left: left + "INSERT INTO custtable VALUES ('A', 'a', 1, 'No', 'usmf', '1'), ('B', 'b', 2, 'All', 'usmf', '2'), ('C', 'c', 3, 'No', 'demf', '3');", Right: right, Maps: maps})
 	w := l.Work()
 	l.Do("run", "customers")
 	const rows = "SELECT number, fullname, creditlimit, statecode, ownerid FROM account ORDER BY number"

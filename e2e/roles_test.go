@@ -16,7 +16,7 @@ import (
 // log, one that does the rest and owns no table of users. Before, `run` is refused for the same reasons.
 func TestLeastPrivilege(t *testing.T) {
 	t.Parallel()
-	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Left: leftCustomers + auditLeft + leftRange(1, 300, "finops"),
+	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Superuser: true, Left: leftCustomers + auditLeft + leftRange(1, 300, "finops"),
 		Right: rightCustomers + auditRight + rightRange(201, 500, "dataverse"), Maps: customers})
 	for i, d := range []*harness.Database{l.Left, l.Right} {
 		apply, repl := fmt.Sprintf("%s_apply_%d", database(t, d), i), fmt.Sprintf("%s_repl_%d", database(t, d), i)

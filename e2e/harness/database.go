@@ -19,14 +19,25 @@ type Database struct {
 	Side string // its name in the config
 	Path string // of an SQLite file
 	url  string // of a PostgreSQL database
+
+	named string   // how the config names it; "": by its URL
+	roles []string // of the config, made for the test
 }
 
-// URL is how the config names the database.
+// URL is the database as applications name it.
 func (d *Database) URL() string {
 	if d.url != "" {
 		return d.url
 	}
 	return "sqlite:" + filepath.Base(d.Path)
+}
+
+// inConfig is the database as the config has it.
+func (d *Database) inConfig() string {
+	if d.named != "" {
+		return d.named
+	}
+	return d.URL()
 }
 
 // application is the command that carries out statements.

@@ -11,6 +11,12 @@ import (
 // Captured are the tables of users whose changes reach the log, in the order of their names.
 func (d *Database) Captured() []string {
 	d.t.Helper()
+	if d.named != "" { // what the owner has put into the publication stays there
+		if d.Text("SELECT to_regclass('dualwrite.captured') IS NULL") == "t" {
+			return nil
+		}
+		return d.Rows("SELECT substring(name from '[^.]*$') FROM dualwrite.captured WHERE active ORDER BY 1")
+	}
 	if d.url != "" {
 		return d.Rows("SELECT tablename FROM pg_publication_tables WHERE pubname LIKE 'dualwrite%' AND schemaname = 'public' ORDER BY 1")
 	}

@@ -25,6 +25,7 @@ type Setup struct {
 	Server      *Temporal // default: the shared one
 	URLs        [2]string // of PostgreSQL databases of the test's own; default: new ones on the shared servers
 	Password    string    // of PostgreSQL roles that have none
+	Superuser   bool      // on PostgreSQL: the config names one, not roles that have no rights but those needed
 }
 
 // Link is a link of a test: two databases, a config, and the commands for it.
@@ -53,7 +54,7 @@ func New(t testing.TB, s Setup) *Link {
 	if l.master == "" {
 		l.master = "dataverse"
 	}
-	l.Left, l.Right = databases(t, s.Pair, folder)
+	l.Left, l.Right = databases(t, s, folder)
 	for _, d := range []*Database{l.Left, l.Right} {
 		d.url = withPassword(d.url, s.Password)
 	}
@@ -94,13 +95,14 @@ func nameOf(t testing.TB) string {
 // Configure writes the config anew with other maps.
 func (l *Link) Configure(maps string) {
 	l.t.Helper()
-	text := fmt.Sprintf("link: %s\nmaster: %s\nsides:\n  finops: %s\n  dataverse: %s\nmaps:\n", l.Name, l.master, l.Left.URL(), l.Right.URL())
+	text := fmt.Sprintf("link: %s\nmaster: %s\nsides:\n  finops: %s\n  dataverse: %s\nmaps:\n", l.Name, l.master, l.Left.inConfig(), l.Right.inConfig())
 	for line := range strings.Lines(strings.Trim(maps, "\n") + "\n") {
 		text += "  " + line
 	}
 	if err := os.WriteFile(l.Config, []byte(text), 0o600); err != nil {
 		l.t.Fatal(err)
 	}
+	l.grant()
 }
 
 // Work starts a `dualwrite worker` for the link and waits until it is ready.

@@ -26,13 +26,19 @@ func (s servers) remove() {
 }
 
 // databases makes those of both sides, SQLite files in the folder.
-func databases(t testing.TB, pair Pair, folder string) (left, right *Database) {
+func databases(t testing.TB, s Setup, folder string) (left, right *Database) {
 	t.Helper()
 	sides := [2]*Database{}
 	for i, name := range []string{"finops", "dataverse"} {
 		sides[i] = &Database{t: t, Side: name, Path: filepath.Join(folder, name+".db")}
-		if pair.kinds()[i] == "postgres" {
-			sides[i].url = postgresServers[i].Database(t)
+		if s.Pair.kinds()[i] != "postgres" {
+			continue
+		}
+		server := postgresServers[i]
+		t.Cleanup(func() { sides[i].dropRoles(server.Admin) })
+		sides[i].url = server.Database(t)
+		if !s.Superuser && s.Password == "" && s.URLs[i] == "" && !superuser() {
+			sides[i].asRoles(server.Admin)
 		}
 	}
 	return sides[0], sides[1]
@@ -85,7 +91,7 @@ func rules() []rule {
 		{`FROM generate_series\(([^)]*)\)`, `FROM generate_series($1) AS s (value)`},
 		{`strftime\('[^']*'\)`, `to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`},
 		{`CREATE TRIGGER (\w+) AFTER (\w+) ON (\w+) BEGIN (.*?;) END;`,
-			`CREATE FUNCTION ${1}_of_$3() RETURNS trigger LANGUAGE plpgsql SET search_path = public AS $$$$ BEGIN $4 RETURN NULL; END $$$$; ` +
+			`CREATE FUNCTION ${1}_of_$3() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$$$ BEGIN $4 RETURN NULL; END $$$$; ` +
 				`CREATE TRIGGER $1 AFTER $2 ON $3 FOR EACH ROW EXECUTE FUNCTION ${1}_of_$3();`},
 	} {
 		out = append(out, rule{regexp.MustCompile(r[0]), r[1]})

@@ -179,12 +179,12 @@ func (l *layout) enter(ctx context.Context, c *session, info *tableInfo) error {
 	if err != nil {
 		return fault(err)
 	}
-	if entry != "" && l.body.Filter == "" {
-		filtered, err := c.number(ctx, sqlFiltered, textParam(info.oid))
+	if entry != "" {
+		same, err := l.sameFilter(ctx, c, info)
 		if err != nil {
-			return fault(err)
+			return err
 		}
-		if filtered == 0 {
+		if same {
 			l.entry = entry
 			return nil
 		}
@@ -205,14 +205,55 @@ func (l *layout) enter(ctx context.Context, c *session, info *tableInfo) error {
 	return fault(err)
 }
 
-const sqlFiltered = `SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid
-	WHERE p.pubname = '` + usersPublication + `' AND r.prrelid = $1::oid AND (r.prqual IS NOT NULL OR r.prattrs IS NOT NULL)`
+// sameFilter reports whether the publication's entry publishes the rows that are asked for, whole. Whether two conditions are
+// the same the server tells, by how it writes them: ours is given to a publication of a table of the same columns, in passing.
+func (l *layout) sameFilter(ctx context.Context, c *session, info *tableInfo) (bool, error) {
+	theirs, err := c.text(ctx, sqlFilter, textParam(usersPublication), textParam(info.oid))
+	if err != nil {
+		return false, fault(err)
+	}
+	if theirs == "" || l.body.Filter == "" {
+		return theirs == l.body.Filter, nil
+	}
+	if err := c.exec(ctx, sqlSavepoint); err != nil {
+		return false, fault(err)
+	}
+	ours := ""
+	err = c.exec(ctx, "CREATE TABLE "+filterTable+" (LIKE "+info.quoted()+"); CREATE PUBLICATION "+filterPublication+" FOR TABLE "+filterTable+
+		" WHERE ("+l.body.Filter+"\n)")
+	if err == nil {
+		oid := ""
+		if oid, err = c.text(ctx, "SELECT '"+filterTable+"'::pg_catalog.regclass::oid"); err == nil {
+			ours, err = c.text(ctx, sqlFilter, textParam(filterPublication), textParam(oid))
+		}
+	}
+	if err != nil && !final(err) {
+		return false, fault(err)
+	}
+	if err := c.exec(ctx, sqlRollbackTo+"; "+sqlRelease); err != nil {
+		return false, fault(err)
+	}
+	return err == nil && ours == theirs, nil
+}
+
+const (
+	filterTable       = schema + ".filter"
+	filterPublication = "dualwrite_filter"
+
+	// The condition of a publication's entry; that it leaves columns out is no condition that anybody asks for.
+	sqlFilter = `SELECT CASE WHEN r.prattrs IS NULL THEN coalesce(pg_catalog.pg_get_expr(r.prqual, r.prrelid), '') ELSE 'columns' END
+		FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1::text AND r.prrelid = $2::oid`
+)
 
 // refused is an error of putting a table under capture.
 func (l *layout) refused(err error, info *tableInfo) error {
 	if state(err) == statePrivilege {
+		where := ""
+		if l.body.Filter != "" {
+			where = " WHERE (" + l.body.Filter + ")"
+		}
 		return &store.MapError{Table: info.Name, Err: err, Reason: "our role does not own it: its owner must run ALTER TABLE " + info.quoted() +
-			" REPLICA IDENTITY FULL; ALTER PUBLICATION " + usersPublication + " ADD TABLE " + info.quoted()}
+			" REPLICA IDENTITY FULL; ALTER PUBLICATION " + usersPublication + " ADD TABLE " + info.quoted() + where}
 	}
 	if e := pgError(err); e != nil && l.body.Filter != "" && (e.Code == stateFeature || e.Code[:2] == "42" || e.Code[:2] == "22") {
 		return missing(info.Name, "its filter cannot be used: %s", e.Message)

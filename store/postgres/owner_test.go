@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,31 @@ func TestReleaseLeavesWhatTheOwnerMade(t *testing.T) {
 	require.Equal(t, "f", u.text(t, "SELECT relreplident FROM pg_class WHERE relname = 'theirs'"))
 	require.Equal(t, "1", u.text(t, "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'dualwrite_tables'"))
 	require.Equal(t, "0", u.text(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"))
+}
+
+// An owner's entry with the filter that is asked for is used, however it is written; one with another filter is refused, with
+// what the owner has to run.
+func TestAnOwnersEntryWithAFilter(t *testing.T) {
+	t.Parallel()
+	u := newUsersWithRoles(t)
+	require.NoError(t, u.exec(fmt.Sprintf(`CREATE TABLE theirs (id int PRIMARY KEY, area text); ALTER TABLE theirs REPLICA IDENTITY FULL;
+		GRANT SELECT, INSERT, UPDATE, DELETE ON theirs TO %s;
+		CREATE PUBLICATION dualwrite_tables WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);
+		ALTER PUBLICATION dualwrite_tables ADD TABLE theirs WHERE (area = 'usmf')`, u.apply)))
+	rel := u.relation(t, "theirs")
+	for _, filter := range []string{"", "area = 'demf'", "area = 'usmf' OR id = 1", "nothing = 1"} {
+		other := *rel
+		other.Filter = filter
+		err := u.store.Capture(t.Context(), other)
+		var refused *store.MapError
+		require.ErrorAs(t, err, &refused, filter)
+		require.Contains(t, refused.Reason, filter)
+		require.Contains(t, refused.Reason, "ADD TABLE")
+	}
+	same := *rel
+	same.Filter = "(area)='usmf'::text -- as the owner has it"
+	require.NoError(t, u.store.Capture(t.Context(), same))
+	require.Equal(t, "0", u.text(t, "SELECT count(*) FROM pg_publication WHERE pubname = 'dualwrite_filter'"))
 }
 
 // What Capture made goes with Release: the table's replica identity is what it was.

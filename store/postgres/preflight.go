@@ -241,7 +241,15 @@ func (p *preflight) table(c *session, u store.Use) error {
 	if !u.Captured {
 		return nil
 	}
-	return p.owner(c, owned{rel: rel, info: info, owner: row[1], ours: row[0] == "t", published: row[9] != "0"})
+	t := owned{rel: rel, info: info, owner: row[1], ours: row[0] == "t", published: row[9] != "0"}
+	if t.published && !t.ours {
+		filter, err := c.text(p.ctx, sqlFilter, textParam(usersPublication), textParam(info.oid))
+		if err != nil {
+			return fault(err)
+		}
+		t.otherwise = (filter == "") != (rel.Filter == "") // of two filters a run tells whether they are the same
+	}
+	return p.owner(c, t)
 }
 
 func namesParam(names []string) param {
@@ -287,6 +295,7 @@ type owned struct {
 	owner     string
 	ours      bool // our role is, or may act as, the owner
 	published bool
+	otherwise bool // with a filter that is not asked for, or without one that is
 }
 
 // owner says what the owner of the table has to do where our role cannot.
@@ -302,7 +311,10 @@ func (p *preflight) owner(c *session, t owned) error {
 		}
 	}
 	publication := p.publication == "true" || (p.publication == "" && p.create)
-	if !t.published && !(t.ours && publication) {
+	if t.otherwise {
+		lines = append(lines, "ALTER PUBLICATION "+usersPublication+" DROP TABLE "+t.info.quoted()+";")
+	}
+	if t.otherwise || !t.published && !(t.ours && publication) {
 		if p.publication == "" && !p.announced {
 			p.announced = true
 			lines = append(lines, "CREATE PUBLICATION "+usersPublication+" WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true);")
