@@ -24,16 +24,22 @@ const (
 func (s *Store) Capture(ctx context.Context, relations ...store.Relation) error {
 	err := s.install(ctx)
 	if err == nil && len(relations) > 0 {
-		err = s.provideSlot(ctx)
-	}
-	for i := range relations {
-		if err != nil {
-			break
-		}
-		err = s.patiently(ctx, func(c *session) error { return capture(ctx, c, &relations[i]) })
+		err = s.alone(ctx, func() error { return s.pullAll(ctx, relations) })
 	}
 	if err != nil {
 		return fmt.Errorf("capture tables: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) pullAll(ctx context.Context, relations []store.Relation) error {
+	if err := s.provideSlot(ctx); err != nil {
+		return err
+	}
+	for i := range relations {
+		if err := s.patiently(ctx, func(c *session) error { return capture(ctx, c, &relations[i]) }); err != nil {
+			return err
+		}
 	}
 	return nil
 }

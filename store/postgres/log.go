@@ -43,7 +43,7 @@ func (s *Store) Open(ctx context.Context, cursor store.Position) (store.Log, err
 	if _, err := parse(cursor); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	if err := s.provideSlot(ctx); err != nil {
+	if err := s.alone(ctx, func() error { return s.provideSlot(ctx) }); err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
 	name, err := s.slotName(ctx)

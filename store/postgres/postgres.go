@@ -39,6 +39,8 @@ type Store struct {
 	plans    *plans
 	patience patience
 
+	turn chan struct{} // full while somebody is alone
+
 	ledgered atomic.Bool // a ledger has been seen
 	loud     atomic.Bool // the publication cannot be changed in passing
 
@@ -65,7 +67,7 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 	if err != nil {
 		return nil, explain(err)
 	}
-	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(), patience: usualPatience,
+	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(), patience: usualPatience, turn: make(chan struct{}, 1),
 		open: make(map[*session]struct{})}
 	if err := s.reading(ctx, func(*session) error { return nil }); err != nil {
 		pool.Close()

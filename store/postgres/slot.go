@@ -76,6 +76,7 @@ const (
 	sqlDropSlot   = `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`
 	sqlEndReader  = `SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1
 		AND active_pid IS NOT NULL`
+	sqlAlone = `SELECT pg_catalog.pg_advisory_lock(7391006)`
 
 	slotPatience  = 5 * time.Second // for transactions that are open when the slot is made
 	leavePatience = 2 * time.Second // for a reader to be gone
@@ -231,17 +232,20 @@ func (s *Store) createSlot(ctx context.Context, name string) (string, error) {
 
 // dropIdleSlot drops the slot when no table is captured and nobody reads it. A slot that nobody needs holds the log.
 func (s *Store) dropIdleSlot(ctx context.Context) error {
-	some, err := s.captured(ctx)
-	if err != nil || some {
-		return err
-	}
 	name, err := s.slotName(ctx)
 	if err != nil {
 		return err
 	}
 	// The server needs a moment to notice that a reader has gone; one that goes on reading is not waited for.
 	for deadline := time.Now().Add(leavePatience); ; {
-		_, err = s.replica.row(ctx, sqlDropSlot, name)
+		err = s.alone(ctx, func() error {
+			some, err := s.captured(ctx)
+			if err != nil || some {
+				return err
+			}
+			_, err = s.replica.row(ctx, sqlDropSlot, name)
+			return err
+		})
 		if state(err) != stateObjectInUse || s.following() || time.Now().After(deadline) || wait(ctx, 20*time.Millisecond) != nil {
 			break
 		}
@@ -250,6 +254,26 @@ func (s *Store) dropIdleSlot(ctx context.Context) error {
 		return nil // its reader drops it in the end; or somebody else has
 	}
 	return fault(err)
+}
+
+// alone does something while nobody else, in any process, puts a table under capture, or makes or drops the slot: what is
+// captured needs the slot that was there when it was looked for.
+func (s *Store) alone(ctx context.Context, work func() error) error {
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.turn }()
+	c, err := s.replica.command(ctx) // not of the pool: those who wait here would keep who works from getting any
+	if err != nil {
+		return err
+	}
+	defer func() { _ = c.Close(context.WithoutCancel(ctx)) }()
+	if _, err := c.Exec(ctx, sqlAlone).ReadAll(); err != nil {
+		return fault(err)
+	}
+	return work()
 }
 
 // following reports whether a log of this store is open.

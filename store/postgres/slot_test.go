@@ -1,0 +1,33 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A table that is captured while another process is about to drop the slot, since none was, keeps it.
+func TestASlotIsNotDroppedUnderACapture(t *testing.T) {
+	t.Parallel()
+	u := newUsers(t)
+	require.NoError(t, u.exec("CREATE TABLE items (id int PRIMARY KEY)"))
+	rel := u.relation(t, "items")
+	require.NoError(t, u.store.Capture(t.Context(), *rel))
+	reading, capturing := &users{url: u.url}, &users{url: u.url}
+	for _, o := range []*users{reading, capturing} {
+		require.NoError(t, o.open())
+		t.Cleanup(func() { require.NoError(t, o.store.Close()) })
+	}
+	log, err := reading.store.Open(t.Context(), "")
+	require.NoError(t, err)
+
+	released := make(chan error, 1)
+	go func() { released <- u.store.Release(t.Context(), rel.Table) }() // it waits for the reader to be gone
+	require.Eventually(t, func() bool { return u.text(t, "SELECT count(*) FROM dualwrite.captured WHERE active") == "0" },
+		20*time.Second, time.Millisecond)
+	require.NoError(t, capturing.store.Capture(t.Context(), *rel))
+	require.NoError(t, log.Close())
+	require.NoError(t, <-released)
+	require.Equal(t, "1", u.text(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"))
+}
