@@ -94,7 +94,10 @@ func TestPartitionedTable(t *testing.T) {
 	const partitioned = `CREATE TABLE sale (id int NOT NULL, at date NOT NULL, amount numeric(10,2), PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE sale_2025 PARTITION OF sale FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE sale_2026 PARTITION OF sale FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');`
-	l := postgresLink(t, partitioned, "CREATE TABLE sale (id int NOT NULL, at date NOT NULL, amount numeric(10,2), PRIMARY KEY (id, at))", "sale: {}")
+	// A partition that joins is the owner's to prepare.
+	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Superuser: true, Master: "finops", Maps: "sale: {}", Left: partitioned,
+		Right: "CREATE TABLE sale (id int NOT NULL, at date NOT NULL, amount numeric(10,2), PRIMARY KEY (id, at))"})
+	l.Work()
 	l.Left.Exec("INSERT INTO sale SELECT value, date '2025-06-01' + value, value FROM generate_series(1, 400)")
 	l.Right.Exec("INSERT INTO sale VALUES (1000, '2026-03-01', 1)")
 	l.Do("run", "sale", "--yes")

@@ -12,8 +12,9 @@ import (
 // ourselves, and the two sides are as they would be otherwise.
 func TestLargeTransactionsStayOutOfTheLog(t *testing.T) {
 	t.Parallel()
+	// It takes a role that owns the publication.
 	const table = "CREATE TABLE item (id int PRIMARY KEY, value text NOT NULL, n int)"
-	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Left: table, Right: table, Maps: "item: {}", Master: "finops"})
+	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Superuser: true, Left: table, Right: table, Maps: "item: {}", Master: "finops"})
 	w := l.Work()
 	wrote := func() [2]int { // rows of the table that tells of such transactions, of which none is left
 		const sql = "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM dualwrite.wrote_id_seq"
