@@ -246,9 +246,11 @@ const (
 	filterTable       = schema + ".filter"
 	filterPublication = "dualwrite_filter"
 
-	// The condition of a publication's entry; that it leaves columns out is no condition that anybody asks for.
-	sqlFilter = `SELECT CASE WHEN r.prattrs IS NULL THEN coalesce(pg_catalog.pg_get_expr(r.prqual, r.prrelid), '') ELSE 'columns' END
-		FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_publication p ON p.oid = r.prpubid WHERE p.pubname = $1::text AND r.prrelid = $2::oid`
+	// The condition of a publication's entry; that it leaves columns out is no condition that anybody asks for. Before version 15
+	// entries have neither: the names then are those of the row without a value.
+	sqlFilter = `SELECT (SELECT CASE WHEN prattrs IS NULL THEN coalesce(pg_catalog.pg_get_expr(prqual, prrelid), '') ELSE 'columns' END
+			FROM pg_catalog.pg_publication_rel WHERE prrelid = $2::oid AND prpubid = (SELECT p.oid FROM pg_catalog.pg_publication p WHERE p.pubname = $1::text))
+		FROM (SELECT NULL::pg_catalog.pg_node_tree AS prqual, NULL::pg_catalog.int2vector AS prattrs) AS neither`
 )
 
 // refused is an error of putting a table under capture.
