@@ -17,6 +17,8 @@ type applier struct {
 	modes   map[string]mode // of the maps concerned, as of this transaction
 	careful bool            // row by row: an attempt to write all at once has met a row's fault
 
+	beside func() // what can be done while the database writes; may be nil
+
 	tallies   map[string]*tally
 	resends   map[echoKey]store.Position // what the latest change that lost had seen
 	order     []echoKey                  // of resends
@@ -110,7 +112,7 @@ func (a *applier) applyAll(ctx context.Context, changes []*change) error {
 	for i, c := range changes {
 		writes[i] = c.write()
 	}
-	results, err := a.tx.Apply(ctx, writes)
+	results, err := a.write(ctx, writes)
 	if err != nil {
 		return err
 	}
@@ -120,6 +122,14 @@ func (a *applier) applyAll(ctx context.Context, changes []*change) error {
 		}
 	}
 	return nil
+}
+
+// write makes writes, and what can be done meanwhile.
+func (a *applier) write(ctx context.Context, writes []store.Write) ([]store.Result, error) {
+	if a.beside == nil {
+		return a.tx.Apply(ctx, writes)
+	}
+	return a.tx.ApplyBeside(ctx, writes, a.beside)
 }
 
 // applyOne makes one change in a savepoint, or holds it.

@@ -81,7 +81,7 @@ func (s *Stream) empty(ctx context.Context) error {
 	}
 	if now.Mode == modeQueue && !now.Synced { // rows that an initial write has read are neither in the table nor in the queue
 		e.item.kind = itemLost
-		if err := s.flush(ctx, []item{e.item}, e.item.position); err != nil {
+		if err := s.flush(ctx, []item{e.item}, e.item.position, prepared{}); err != nil {
 			return err
 		}
 		return s.emptied(ctx)
@@ -98,7 +98,7 @@ func (s *Stream) empty(ctx context.Context) error {
 	case e.done:
 		return s.emptied(ctx)
 	}
-	return s.flush(ctx, unit, "")
+	return s.flush(ctx, unit, "", prepared{})
 }
 
 // emptied goes on to the next TRUNCATE, or writes down that all are done.

@@ -20,6 +20,17 @@ type Engine struct {
 	// Flood is how many changes read at once make it likely that more are there, so that maps that coalesce gather them
 	// first; 0: 5000.
 	Flood int
+
+	// Ahead is how many changes in one transaction make it worth it to read and prepare the next while the database works;
+	// 0: 1000.
+	Ahead int
+}
+
+func (e *Engine) ahead() int {
+	if e.Ahead == 0 {
+		return readLimit / 10
+	}
+	return e.Ahead
 }
 
 func (e *Engine) flood() int {

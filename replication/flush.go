@@ -12,11 +12,13 @@ import (
 
 // flush applies a unit of items in one target transaction, if they ask for any, and moves the cursor to reached. Where it
 // says that a note was met it waits for the disk: whoever reads that goes by what is in the queue then, even when the server
-// has crashed meanwhile.
-func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position) error {
-	changes, sent, err := s.decide(ctx, unit)
-	if err != nil {
-		return err
+// has crashed meanwhile. known is what has been decided about the unit already.
+func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position, known prepared) error {
+	changes, sent, err := known.changes, known.sent, error(nil)
+	if len(changes) == 0 {
+		if changes, sent, err = s.decide(ctx, unit); err != nil {
+			return err
+		}
 	}
 	errands := errandsOf(unit, s.reader.cursor)
 	if len(changes) == 0 && len(errands) == 0 {
@@ -112,6 +114,9 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	}
 	a := newApplier(f.engine, tx, phaseLive, f.modes)
 	a.careful = f.careful
+	if f.mayReadAhead() {
+		a.beside = func() { f.readAhead(ctx) }
+	}
 	if err := a.quietly(ctx, f.target, f.live); err != nil {
 		return body{}, nil, err
 	}

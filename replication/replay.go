@@ -30,6 +30,8 @@ type Replay struct {
 	name   string
 	ending ending
 	upTo   int64 // with keepQueue: the last entry there was at the beginning
+	run    int
+	ahead  *page // read beside the last transaction; nil: none was
 
 	progress tablemap.ReplayProgress
 	careful  bool
@@ -53,6 +55,7 @@ func (e *Engine) newReplay(ctx context.Context, mapName string, from tablemap.Si
 	if err != nil {
 		return nil, err
 	}
+	r.run = m.Run
 	r.flow = newFlow(def, from, m.Master)
 	if r.progress.Left, err = view.Count(ctx, byMap(store.QueueTable, mapName)); err != nil {
 		return nil, fmt.Errorf("count queue: %w", err)
@@ -94,7 +97,11 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	if r.live {
 		return r.retryPeers(ctx)
 	}
-	entries, err := r.next(ctx)
+	next := r.ahead
+	if r.ahead = nil; next == nil {
+		next = r.next(ctx, 0)
+	}
+	entries, err := next.entries, next.err
 	if err != nil {
 		return Moved, err
 	}
@@ -117,18 +124,28 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 
 func (r *Replay) lastLimit() int { return min(replayLimit, r.target.Limits().CopyRows) }
 
-// next reads the next entries without a transaction: the stream only appends.
-func (r *Replay) next(ctx context.Context) ([]entry, error) {
-	view, err := r.target.View(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open view: %w", err)
-	}
-	defer func() { _ = view.Close() }()
-	return r.read(ctx, view, r.target.Limits().CopyRows)
+// page is what was read of the queue.
+type page struct {
+	entries []entry
+	err     error
 }
 
-func (r *Replay) read(ctx context.Context, from store.Reader, limit int) ([]entry, error) {
+// next reads the next entries after one, without a transaction: the stream only appends.
+func (r *Replay) next(ctx context.Context, after int64) *page {
+	view, err := r.target.View(ctx)
+	if err != nil {
+		return &page{err: fmt.Errorf("open view: %w", err)}
+	}
+	defer func() { _ = view.Close() }()
+	entries, err := r.read(ctx, view, after, r.target.Limits().CopyRows)
+	return &page{entries, err}
+}
+
+func (r *Replay) read(ctx context.Context, from store.Reader, after int64, limit int) ([]entry, error) {
 	q := byMap(store.QueueTable, r.name)
+	if after > 0 {
+		q = and(q, "id", store.Gt, store.Int(after))
+	}
 	if r.ending == keepQueue {
 		q = and(q, "id", store.Le, store.Int(r.upTo))
 	}
@@ -157,7 +174,7 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	}
 	defer func() { _ = tx.Rollback() }()
 	if last {
-		if entries, err = r.read(ctx, tx, r.lastLimit()); err != nil {
+		if entries, err = r.read(ctx, tx, 0, r.lastLimit()); err != nil {
 			return Moved, err
 		}
 		last = len(entries) < r.lastLimit()
@@ -166,10 +183,15 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	if err != nil {
 		return Moved, err
 	}
-	if found[r.name].Mode == modeOff {
+	if m := found[r.name]; m.Mode == modeOff || m.Run != r.run {
 		return Done, nil
 	}
-	b, applied, err := r.applyEntries(ctx, tx, entries, found)
+	a := newApplier(r.engine, tx, phaseReplay, found)
+	a.careful = r.careful
+	if n := len(entries); !last && n >= r.engine.ahead() {
+		a.beside = func() { r.ahead = r.next(ctx, entries[n-1].ID) }
+	}
+	b, err := r.applyEntries(ctx, tx, entries, a)
 	if err != nil {
 		return Moved, err
 	}
@@ -183,7 +205,7 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	if err := r.writer.commit(ctx, tx, at, b); err != nil {
 		return Moved, err
 	}
-	r.progress.Applied += applied
+	r.progress.Applied += a.tally(r.name).applied
 	r.progress.Left = max(0, r.progress.Left-int64(len(entries)))
 	if last {
 		return Done, nil
@@ -191,38 +213,36 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	return Moved, nil
 }
 
-func (r *Replay) applyEntries(ctx context.Context, tx store.Tx, entries []entry, found map[string]mode) (body, int64, error) {
+func (r *Replay) applyEntries(ctx context.Context, tx store.Tx, entries []entry, a *applier) (body, error) {
 	if len(entries) == 0 {
-		return body{}, 0, nil
+		return body{}, nil
 	}
 	changes := make([]*change, len(entries))
 	for i, e := range entries {
 		c, err := changeOf(r.flow, e)
 		if err != nil {
-			return body{}, 0, err
+			return body{}, err
 		}
 		changes[i] = c
 	}
 	applied := coalesce(changes)
-	a := newApplier(r.engine, tx, phaseReplay, found)
-	a.careful = r.careful
 	if err := a.quietly(ctx, r.target, applied); err != nil {
-		return body{}, 0, err
+		return body{}, err
 	}
 	if err := a.apply(ctx, applied); err != nil {
-		return body{}, 0, err
+		return body{}, err
 	}
 	if err := writeStats(ctx, tx, a.tallies, r.engine.nowMs()); err != nil {
-		return body{}, 0, err
+		return body{}, err
 	}
 	if err := r.dequeue(ctx, tx, entries); err != nil {
-		return body{}, 0, err
+		return body{}, err
 	}
 	b := body{Effective: entries[len(entries)-1].Position, Keys: writtenKeys(applied)}
 	if !r.flow.overwrites() {
 		b.Seen = map[string]store.Position{r.name: entries[0].Seen}
 	}
-	return b, a.tally(r.name).applied, nil
+	return b, nil
 }
 
 // dequeue removes entries, and where echoes will be judged by them, keeps whose keys they were.

@@ -45,7 +45,8 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	fourth := func(p *plan) { p.gathers = false }
+	fifth := func(p *plan) { p.ahead = false }
+	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
 	second := func(p *plan) { third(p); p.merges, p.repeats, p.retries = false, false, false }
 	first := func(p *plan) { second(p); p.jumps, p.moves = false, false }
@@ -103,6 +104,7 @@ type plan struct {
 	retries  bool // what is held is tried again now and then
 	quiet    int  // how many rows of ours make a transaction quiet; 0: none does
 	gathers  bool // maps that coalesce read on before they write
+	ahead    bool // the next transaction is prepared beside the one before
 }
 
 func draw(r *rand.Rand, seed uint64) plan {
@@ -116,7 +118,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.jumps, p.moves = late.IntN(2) == 0, late.IntN(4) == 0
 	p.merges, p.repeats, p.retries = late.IntN(5) == 0, late.IntN(4) == 0, late.IntN(2) == 0
 	p.quiet = max(0, late.IntN(6)-2)
-	p.gathers = late.IntN(2) == 0
+	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(2) == 0
 	return p
 }
 
@@ -205,6 +207,9 @@ func (w *world) build() error {
 		Now: func() time.Time { return time.UnixMilli(w.nowMs) }}
 	if w.gathers {
 		w.engine.Flood = 1
+	}
+	if w.ahead {
+		w.engine.Ahead = 1
 	}
 	for _, m := range link.Maps {
 		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})

@@ -33,6 +33,7 @@ type Stream struct {
 	unread   []store.Change // of the last batch
 	flood    bool           // it was a large one
 	emptying []*emptying    // to be done before what is unread
+	ahead    prepared       // beside the last transaction
 
 	reached     store.Position // everything up to here is applied, or concerns nobody
 	confirmed   store.Position
@@ -175,40 +176,72 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 	if len(s.emptying) > 0 {
 		return Moved, s.empty(ctx)
 	}
-	if len(s.unread) == 0 {
-		batch, err := s.log.Next(ctx, readLimit)
-		if err != nil {
-			return Moved, fmt.Errorf("read log: %w", err)
-		}
-		if len(batch.Changes) == 0 && len(s.reader.out) == 0 {
-			return Idle, s.idle(ctx)
-		}
-		s.unread, s.flood = batch.Changes, len(batch.Changes) >= s.engine.flood()
+	known := s.ahead
+	s.ahead = prepared{}
+	if known.err != nil {
+		return Moved, known.err
 	}
-	n, err := s.reader.take(ctx, s.unread)
-	if err != nil {
-		return Moved, err
-	}
-	s.unread = s.unread[n:]
-	s.unconfirmed += n
-	s.unpersisted += n
-	if s.flood && len(s.unread) == 0 && s.reader.gather() {
-		return Moved, nil // there is more, and what it changes again need not be written before
+	if len(known.changes) == 0 {
+		if ready, outcome, err := s.read(ctx); !ready || err != nil {
+			return outcome, err
+		}
 	}
 	if out := s.reader.out; len(out) > 0 && out[0].kind == itemTruncate {
 		s.beginEmptying(out)
 		s.reader.applied()
 		return Moved, nil
 	}
-	if err := s.flush(ctx, s.reader.out, s.reader.read); err != nil {
+	read := s.reader.read
+	if err := s.flush(ctx, s.reader.out, read, known); err != nil {
 		return Moved, err
 	}
-	s.reader.applied()
-	s.reached = max(s.reached, s.reader.read)
+	if !s.ahead.begun {
+		s.reader.applied()
+	}
+	s.reached = max(s.reached, read)
 	if s.unconfirmed >= confirmEvery {
 		return Moved, s.confirm(ctx)
 	}
 	return Moved, nil
+}
+
+// read adds to the items; not ready: there is nothing to apply, or more to be read before.
+func (s *Stream) read(ctx context.Context) (ready bool, outcome Outcome, err error) {
+	if len(s.unread) == 0 {
+		if err := s.next(ctx); err != nil {
+			return false, Moved, err
+		}
+		if len(s.unread) == 0 && len(s.reader.out) == 0 {
+			return false, Idle, s.idle(ctx)
+		}
+	}
+	if err := s.take(ctx, len(s.unread)); err != nil {
+		return false, Moved, err
+	}
+	// There may be more, and what it changes again need not be written before.
+	return !s.flood || len(s.unread) > 0 || !s.reader.gather(), Moved, nil
+}
+
+// next reads the log.
+func (s *Stream) next(ctx context.Context) error {
+	batch, err := s.log.Next(ctx, readLimit)
+	if err != nil {
+		return fmt.Errorf("read log: %w", err)
+	}
+	s.unread, s.flood = batch.Changes, len(batch.Changes) >= s.engine.flood()
+	return nil
+}
+
+// take turns the next n changes, at most, into items.
+func (s *Stream) take(ctx context.Context, n int) error {
+	n, err := s.reader.take(ctx, s.unread[:n])
+	if err != nil {
+		return err
+	}
+	s.unread = s.unread[n:]
+	s.unconfirmed += n
+	s.unpersisted += n
+	return nil
 }
 
 // Dormant reports that there is no log to follow yet, so that Wait cannot tell when there is something to do.

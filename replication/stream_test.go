@@ -85,7 +85,7 @@ func TestANoteIsMetDurably(t *testing.T) {
 		relaxed bool
 	}{{[]item{change}, true}, {[]item{note}, false}} {
 		target.begun = nil
-		require.NoError(t, s.flush(t.Context(), c.unit, c.unit[0].position))
+		require.NoError(t, s.flush(t.Context(), c.unit, c.unit[0].position, prepared{}))
 		require.Len(t, target.begun, 1)
 		require.Equal(t, c.relaxed, target.begun[0].Relaxed)
 	}
@@ -127,8 +127,9 @@ func TestAReplayIsStampedWithWhatItsFirstChangeHadSeen(t *testing.T) {
 	defer func() { require.NoError(t, tx.Rollback()) }()
 	found, err := modes(t.Context(), tx, "items")
 	require.NoError(t, err)
-	end, applied, err := r.applyEntries(t.Context(), tx, entries, found)
+	a := newApplier(e, tx, phaseReplay, found)
+	end, err := r.applyEntries(t.Context(), tx, entries, a)
 	require.NoError(t, err)
-	require.Equal(t, int64(2), applied)
+	require.Equal(t, int64(2), a.tally("items").applied)
 	require.Equal(t, map[string]store.Position{"items": "1"}, end.Seen)
 }

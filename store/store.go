@@ -160,6 +160,10 @@ type Tx interface {
 	// Apply makes the writes in order. The first that the database refuses as the row's fault ends the transaction
 	// with a *RowError whose Index says which. Without error there is one Result per write.
 	Apply(ctx context.Context, writes []Write) ([]Result, error)
+	// ApplyBeside is Apply, which may call work, once, before the database works or while it does. Work may use anything but
+	// the transaction, must leave the writes alone and must be short: locks are held.
+	// PostgreSQL calls it while the database works. SQLite does not: nobody else could write meanwhile.
+	ApplyBeside(ctx context.Context, writes []Write, work func()) ([]Result, error)
 	// ApplyEach makes the writes one by one, each in a savepoint of its own: a row's fault is in its Result, has left
 	// no trace in the database and does not stop the others.
 	ApplyEach(ctx context.Context, writes []Write) ([]Result, error)

@@ -27,6 +27,12 @@ func (tx *Tx) Apply(_ context.Context, writes []store.Write) (results []store.Re
 	return out, nil
 }
 
+// ApplyBeside works first.
+func (tx *Tx) ApplyBeside(ctx context.Context, writes []store.Write, work func()) ([]store.Result, error) {
+	work()
+	return tx.Apply(ctx, writes)
+}
+
 // ApplyEach makes writes one by one.
 func (tx *Tx) ApplyEach(_ context.Context, writes []store.Write) (results []store.Result, err error) {
 	if err := tx.enter("apply each"); err != nil {

@@ -31,6 +31,7 @@ func sessionSettings() map[string]string {
 		"statement_timeout":                   "0",
 		"idle_in_transaction_session_timeout": "15s", // a frozen worker must not hold its locks
 		"jit":                                 "off",
+		"plan_cache_mode":                     "force_generic_plan", // a statement is planned once per connection, not each time
 
 		// Our statements look rows up by keys, a few or thousands. Plans that were made while a table was small, or had no
 		// statistics yet, must not read it all for each of them later.

@@ -41,13 +41,14 @@ func (s *Store) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
 func (tx *Tx) begin(ctx context.Context) error {
 	m := &tx.marker
 	statements := []statement{{sql: sqlBegin}}
+	lastSeq := sqlLastSeq
 	if m.Relaxed {
-		statements = append(statements, statement{sql: sqlRelaxed})
+		lastSeq = sqlRelaxed
 	}
 	if m.LockStream {
 		statements = append(statements, statement{sql: sqlLockStream})
 	}
-	statements = append(statements, statement{sqlLastSeq, []param{textParam(m.Writer)}},
+	statements = append(statements, statement{lastSeq, []param{textParam(m.Writer)}},
 		statement{sqlBeginRow, append(markerParams(m, store.MarkerBegin, m.Body), numberParam(m.Epoch))})
 	begun := len(statements)
 	for _, q := range m.Ahead {

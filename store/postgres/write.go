@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/dualwrite/dualwrite/store"
 )
@@ -46,6 +47,16 @@ func (tx *Tx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, 
 		return nil, tx.fail(err)
 	}
 	return a.out, nil
+}
+
+// ApplyBeside makes writes while work is done.
+func (tx *Tx) ApplyBeside(ctx context.Context, writes []store.Write, work func()) (results []store.Result, err error) {
+	var applying sync.WaitGroup
+	applying.Go(func() { results, err = tx.Apply(ctx, writes) })
+	defer applying.Wait()
+	work()
+	applying.Wait()
+	return results, err
 }
 
 func (a *applier) all(ctx context.Context) error {

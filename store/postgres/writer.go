@@ -9,13 +9,13 @@ import (
 
 const (
 	sqlDurably = `SET LOCAL synchronous_commit = on`
-	sqlRelaxed = `SET LOCAL synchronous_commit = off`
 	sqlRaise   = `INSERT INTO dualwrite.writer (name, epoch) VALUES ($1, 1)
 		ON CONFLICT (name) DO UPDATE SET epoch = writer.epoch + 1 RETURNING epoch`
 	sqlCursor = `SELECT seq, "position", body FROM dualwrite.marker WHERE writer = $1 AND what = '` + store.MarkerEnd + `'
 		ORDER BY seq DESC LIMIT 1`
 	sqlLockStream = `SELECT 1 FROM dualwrite.writer WHERE name = 'stream' FOR UPDATE`
 	sqlLastSeq    = `SELECT pg_catalog.max(seq) FROM dualwrite.marker WHERE writer = $1`
+	sqlRelaxed    = `SELECT pg_catalog.max(seq), pg_catalog.set_config('synchronous_commit', 'off', true) FROM dualwrite.marker WHERE writer = $1`
 	sqlBeginRow   = `WITH w AS (SELECT 1 FROM dualwrite.writer WHERE name = $1 AND epoch = $8::bigint FOR UPDATE)
 		INSERT INTO dualwrite.marker (writer, seq, what, "position", map, body, at)
 		SELECT $1, $2::bigint, $3, $4, $5, $6, $7::bigint FROM w`

@@ -57,6 +57,11 @@ func at(err error, index int) error {
 	return err
 }
 
+// ApplyBeside is Apply: nobody can write while this transaction is open, so that it must not wait for anything else.
+func (tx *Tx) ApplyBeside(ctx context.Context, writes []store.Write, _ func()) ([]store.Result, error) {
+	return tx.Apply(ctx, writes)
+}
+
 // ApplyEach makes writes one by one.
 func (tx *Tx) ApplyEach(ctx context.Context, writes []store.Write) ([]store.Result, error) {
 	if err := tx.usable(); err != nil {

@@ -1,0 +1,61 @@
+package replication
+
+import (
+	"context"
+	"time"
+
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// aheadPatience bounds what is done while a transaction is open on the other side.
+const aheadPatience = time.Second
+
+// prepared is what was read and decided about beside the transaction before.
+type prepared struct {
+	begun   bool      // the reader's items are those of the next transaction
+	changes []*change // of all of them; nil: they are to be decided about
+	sent    []echoEntry
+	err     error // what was met
+}
+
+// readAhead reads on, and decides, while users' changes follow on each other: those of ours, and what concerns whole maps,
+// change what the stream has to remember, and the transaction that is under way does that.
+func (s *Stream) readAhead(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, aheadPatience)
+	defer cancel()
+	s.reader.applied()
+	s.ahead.begun = true
+	for more := true; more; {
+		if more, s.ahead.err = s.readUsers(ctx); s.ahead.err != nil {
+			return
+		}
+	}
+	if out := s.reader.out; len(out) >= s.engine.ahead() {
+		s.ahead.changes, s.ahead.sent, s.ahead.err = s.decide(ctx, out)
+	}
+}
+
+// readUsers reads users' changes; true when more of them may be read before they are applied.
+func (s *Stream) readUsers(ctx context.Context) (more bool, err error) {
+	if len(s.unread) == 0 {
+		if err := s.next(ctx); err != nil || len(s.unread) == 0 {
+			return false, err
+		}
+	}
+	n := 0
+	for n < len(s.unread) && !s.unread[n].Ledger && s.unread[n].Op != store.Truncate && s.reader.open == nil {
+		n++
+	}
+	if n == 0 {
+		return false, nil
+	}
+	if err := s.take(ctx, n); err != nil {
+		return false, err
+	}
+	return s.flood && len(s.unread) == 0 && s.reader.gather(), nil
+}
+
+// mayReadAhead reports whether the transaction is worth it, and nothing in it needs the items that it is made of.
+func (f *flushing) mayReadAhead() bool {
+	return len(f.live) >= f.engine.ahead() && len(f.errands) == 0 && len(f.emptying) == 0 && !f.ahead.begun
+}
