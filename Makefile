@@ -64,6 +64,7 @@ lint-format:
 .PHONY: lint-vet
 lint-vet:
 	@$(GO) vet ./...
+	@$(GO) vet -tags failpoints ./worker
 	@$(GO) -C tools vet ./testcount ./shape ./mutants
 
 .PHONY: lint-static

@@ -44,7 +44,7 @@ func TestCrashPostgresUnderLoad(t *testing.T) {
 		c.networks[i] = harness.NewProxy(t, at.Host)
 		near := *at
 		near.Host = c.networks[i].Address()
-		rewrite(t, c.link, urls[i], near.String())
+		c.link.Readdress(urls[i], near.String())
 	}
 	c.worker = c.link.Work()
 	c.link.Do("run", "customers", "--no-wait")

@@ -37,7 +37,7 @@ func onDisk(t *testing.T, l *harness.Link, size int) *disk {
 	require.NoError(t, err)
 	l.Right.Path = filepath.Join(d.path, "dataverse.db")
 	require.NoError(t, os.WriteFile(l.Right.Path, data, 0o600))
-	rewrite(t, l, "sqlite:dataverse.db", "sqlite:disk/dataverse.db")
+	l.Readdress("sqlite:dataverse.db", "sqlite:disk/dataverse.db")
 	return d
 }
 

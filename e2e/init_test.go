@@ -42,7 +42,7 @@ func initAndPreview(t *testing.T, pair harness.Pair) {
 	require.ElementsMatch(t, []string{"grp", "currency", "pricelist", "customer", "orders"}, made.Maps)
 	require.Less(t, indexOf(made.Maps, "customer"), indexOf(made.Maps, "orders"), "parents first")
 	require.Len(t, made.LeftOut, 2)
-	rewrite(t, l, "link: finops-dataverse", "link: "+l.Name) // the server is shared
+	l.Readdress("link: finops-dataverse", "link: "+l.Name) // the server is shared
 	l.Do("check")
 
 	var planned struct{ OnlyLeft, OnlyRight, Different, Equal int }

@@ -41,16 +41,6 @@ func (m mistake) says(t *testing.T, l *harness.Link, args ...string) {
 	require.Contains(t, told.Error.Hint, m.hint)
 }
 
-// rewrite changes words of the config.
-func rewrite(t *testing.T, l *harness.Link, pairs ...string) {
-	t.Helper()
-	text, err := os.ReadFile(l.Config)
-	require.NoError(t, err)
-	changed := strings.NewReplacer(pairs...).Replace(string(text))
-	require.NotEqual(t, string(text), changed)
-	require.NoError(t, os.WriteFile(l.Config, []byte(changed), 0o600))
-}
-
 func TestMistakesInTheConfig(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -60,15 +50,15 @@ func TestMistakesInTheConfig(t *testing.T) {
 	}{
 		"no config": {func(t *testing.T, l *harness.Link) { require.NoError(t, os.Remove(l.Config)) }, []string{"list"},
 			mistake{2, "config", "there is no config file", "--config"}},
-		"no URL": {func(t *testing.T, l *harness.Link) { rewrite(t, l, "sqlite:finops.db", "finops.db") }, []string{"check"},
+		"no URL": {func(t *testing.T, l *harness.Link) { l.Readdress("sqlite:finops.db", "finops.db") }, []string{"check"},
 			mistake{2, "config", "line 4: side finops is not a URL", "sqlite:/path/file.db"}},
-		"another kind of database": {func(t *testing.T, l *harness.Link) { rewrite(t, l, "sqlite:finops.db", "oracle://host/db") }, []string{"check"},
+		"another kind of database": {func(t *testing.T, l *harness.Link) { l.Readdress("sqlite:finops.db", "oracle://host/db") }, []string{"check"},
 			mistake{2, "config", "begins with oracle:", "sqlite:/path/file.db"}},
-		"no file": {func(t *testing.T, l *harness.Link) { rewrite(t, l, "sqlite:finops.db", "sqlite:finop.db") }, []string{"check"},
+		"no file": {func(t *testing.T, l *harness.Link) { l.Readdress("sqlite:finops.db", "sqlite:finop.db") }, []string{"check"},
 			mistake{1, "database_unavailable", "finop.db does not exist", "are right"}},
-		"no database": {func(t *testing.T, l *harness.Link) { rewrite(t, l, "sqlite:finops.db", "sqlite:dualwrite.yaml") }, []string{"worker"},
+		"no database": {func(t *testing.T, l *harness.Link) { l.Readdress("sqlite:finops.db", "sqlite:dualwrite.yaml") }, []string{"worker"},
 			mistake{1, "database_unavailable", "is not a SQLite database", "are right"}},
-		"the same file twice": {func(t *testing.T, l *harness.Link) { rewrite(t, l, "sqlite:finops.db", "sqlite:dataverse.db") }, []string{"check"},
+		"the same file twice": {func(t *testing.T, l *harness.Link) { l.Readdress("sqlite:finops.db", "sqlite:dataverse.db") }, []string{"check"},
 			mistake{2, "config", "both sides are the same database", "of its own"}},
 		"unknown map":     {func(*testing.T, *harness.Link) {}, []string{"run", "custmers"}, mistake{2, "unknown_map", `no map "custmers"`, "did you mean customers?"}},
 		"no map":          {func(*testing.T, *harness.Link) {}, []string{"pause"}, mistake{2, "usage", "needs the name of a map", "dualwrite pause MAP"}},

@@ -29,6 +29,9 @@ func (a *applier) hold(ctx context.Context, c *change, why reason) error {
 			return err
 		}
 		if known != nil {
+			for _, token := range c.ownTokens() {
+				a.tokens[token] = true
+			}
 			return a.failedAgain(ctx, known, why)
 		}
 	}

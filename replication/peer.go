@@ -9,30 +9,35 @@ import (
 	"github.com/dualwrite/dualwrite/store"
 )
 
-// findPeers begins a retry of the live maps that refer to this one in a circle: rows of theirs may have been waiting for
-// rows of this map.
+// findPeers begins a retry of what is held because of references, now that the map has caught up: of this map, of those that
+// refer to it and of those it refers to. Their rows may have been waiting for rows of this map, to come or to go, or the other
+// way round: each map's queue is in order, several are not.
 func (r *Replay) findPeers(ctx context.Context) error {
-	if !circular(r.flow.def) {
-		return nil
-	}
 	view, err := r.target.View(ctx)
 	if err != nil {
 		return fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
+	if some, err := heldForReference(ctx, view, store.Query{Table: store.HeldTable}); !some || err != nil {
+		return err
+	}
 	all, err := modes(ctx, view)
 	if err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(all) {
-		if name == r.name || all[name].Mode != modeLive {
+		if all[name].Mode != modeLive {
 			continue
+		}
+		some, err := heldForReference(ctx, view, byMap(store.HeldTable, name))
+		if err != nil {
+			return err
 		}
 		def, err := definition(ctx, view, name, all[name].Run)
 		if err != nil {
 			return err
 		}
-		if !refersTo(def, r.name) {
+		if !some || name != r.name && !refersTo(def, r.name) && !refersTo(r.flow.def, name) {
 			continue
 		}
 		retry, err := r.engine.NewRetry(ctx, name, nil)
@@ -48,19 +53,41 @@ func (r *Replay) findPeers(ctx context.Context) error {
 	return nil
 }
 
-// circular reports whether a map is part of a circle of several maps.
-func circular(def *Definition) bool {
-	return slices.ContainsFunc(slices.Concat(def.Parents[0], def.Parents[1]), func(p Parent) bool { return p.Circle && p.Map != def.Map.Name })
+// heldForReference reports whether, of the held changes of a query, some are held because of a row that they refer to, or
+// that refers to theirs.
+func heldForReference(ctx context.Context, view store.View, q store.Query) (bool, error) {
+	q = in(q, "code", strs([]string{string(store.CodeMissingParent), string(store.CodeForeignKey)}))
+	q.Limit = 1
+	rows, err := view.Select(ctx, q)
+	if err != nil {
+		return false, fmt.Errorf("read held changes: %w", err)
+	}
+	return len(rows) > 0, nil
 }
 
+// refersTo reports whether rows of a map are children of another's, on either side.
 func refersTo(def *Definition, parent string) bool {
-	return slices.ContainsFunc(slices.Concat(def.Parents[0], def.Parents[1]), func(p Parent) bool { return p.Circle && p.Map == parent })
+	return slices.ContainsFunc(slices.Concat(def.Parents[0], def.Parents[1]), func(p Parent) bool { return p.Map == parent })
 }
 
-// retryPeers steps the peers' retries, one after the other.
+// peerMs bounds how long a map that has caught up waits for what it tries again.
+const peerMs = 30_000
+
+// retryPeers steps the peers' retries, one after the other, and again as long as that settles something: what is held of one
+// may wait for what is held of the next.
 func (r *Replay) retryPeers(ctx context.Context) (Outcome, error) {
-	if len(r.peers) == 0 {
+	if r.sinceMs == 0 {
+		r.sinceMs = r.engine.nowMs()
+	}
+	if r.engine.nowMs()-r.sinceMs > peerMs {
 		return Done, nil
+	}
+	if len(r.peers) == 0 {
+		if r.settled == 0 {
+			return Done, nil
+		}
+		r.settled = 0
+		return Moved, r.findPeers(ctx)
 	}
 	outcome, err := r.peers[0].Step(ctx)
 	if errors.Is(err, store.ErrFenced) { // the replay of the other direction, or a person, is at it
@@ -69,6 +96,7 @@ func (r *Replay) retryPeers(ctx context.Context) (Outcome, error) {
 	if err != nil || outcome != Done {
 		return outcome, err
 	}
+	r.settled += r.peers[0].Result().Applied
 	r.peers = r.peers[1:]
 	return Moved, nil
 }

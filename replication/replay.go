@@ -36,7 +36,9 @@ type Replay struct {
 	progress tablemap.ReplayProgress
 	careful  bool
 	live     bool     // the last entry has been applied
-	peers    []*Retry // of maps that refer to this one in a circle
+	peers    []*Retry // of this map, of those that refer to it and of those it refers to
+	sinceMs  int64    // when the first was begun; 0: none was
+	settled  int64    // by those that are over
 }
 
 // NewReplay begins to play back what one side has queued for the other.

@@ -37,7 +37,7 @@ func OpenStores(ctx context.Context, sides [2]Address) ([2]store.Store, error) {
 		if err != nil {
 			return [2]store.Store{}, errors.Join(err, CloseStores(stores))
 		}
-		stores[i] = s
+		stores[i] = failing(s)
 	}
 	return stores, nil
 }

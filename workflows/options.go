@@ -9,13 +9,12 @@ import (
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
-// Every timeout and retry policy of the workflows is in this file.
+// Every timeout and retry policy of the workflows is in this file; two that tests shorten are in takeover.go.
 const (
-	heartbeatTimeout = 15 * time.Second
-	attachPatience   = 2 * time.Minute      // then the run is refused with the last error
-	shortActivity    = time.Minute          // one attempt
-	longActivity     = 365 * 24 * time.Hour // one attempt; another follows
-	undoPatience     = 30 * time.Second     // of clearing up after a run that could not begin
+	attachPatience = 2 * time.Minute      // then the run is refused with the last error
+	shortActivity  = time.Minute          // one attempt
+	longActivity   = 365 * 24 * time.Hour // one attempt; another follows
+	undoPatience   = 30 * time.Second     // of clearing up after a run that could not begin
 
 	firstAsk = 30 * time.Second // of RunMap, when no answer comes; doubles
 	lastAsk  = 10 * time.Minute
@@ -48,7 +47,7 @@ func patient() *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{
 		InitialInterval:    time.Second,
 		BackoffCoefficient: 2,
-		MaximumInterval:    15 * time.Second,
+		MaximumInterval:    lastRetry,
 		NonRetryableErrorTypes: []string{
 			tablemap.ErrorRefused, tablemap.ErrorGap, tablemap.ErrorFault, tablemap.ErrorFenced},
 	}

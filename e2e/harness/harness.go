@@ -52,15 +52,15 @@ const (
 	variableCLI     = "DUALWRITE_E2E_TEMPORAL"
 )
 
-// Main builds the program, starts the shared Temporal server, runs the tests and ends the server. It returns the exit
-// code.
-func Main(m *testing.M) int {
+// Main builds the program, with build tags, starts the shared Temporal server, runs the tests and ends the server. It
+// returns the exit code.
+func Main(m *testing.M, tags ...string) int {
 	folder, err := os.MkdirTemp("", "dualwrite-e2e-")
 	if err != nil {
 		return complain(err)
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	server, err := prepare(folder)
+	server, err := prepare(folder, tags)
 	if err != nil {
 		return complain(err)
 	}
@@ -80,14 +80,14 @@ func complain(err error) int {
 }
 
 // prepare finds or builds the programs and starts the server.
-func prepare(folder string) (*devserver.Server, error) {
+func prepare(folder string, tags []string) (*devserver.Server, error) {
 	root, err := repository()
 	if err != nil {
 		return nil, err
 	}
-	if os.Getenv(variableProgram) == "" {
+	if os.Getenv(variableProgram) == "" || len(tags) > 0 {
 		program := filepath.Join(folder, "dualwrite")
-		build := exec.Command("go", "build", "-trimpath", "-o", program, "./cmd/dualwrite")
+		build := exec.Command("go", "build", "-trimpath", "-tags", strings.Join(tags, ","), "-o", program, "./cmd/dualwrite")
 		build.Dir = root
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {

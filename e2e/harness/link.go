@@ -108,9 +108,33 @@ func (l *Link) Configure(maps string) {
 // Work starts a `dualwrite worker` for the link and waits until it is ready.
 func (l *Link) Work() *Process {
 	l.t.Helper()
-	p := begin(l.t, l.Folder, "worker", l.command(context.Background(), "worker"))
+	p := l.Launch()
 	p.AwaitLine("ready")
 	return p
+}
+
+// Launch starts a `dualwrite worker` with further variables of the environment and does not wait until it is ready.
+func (l *Link) Launch(environment ...string) *Process {
+	l.t.Helper()
+	command := l.command(context.Background(), "worker")
+	command.Env = append(command.Env, environment...)
+	return begin(l.t, l.Folder, "worker", command)
+}
+
+// Readdress replaces parts of the config, addresses say.
+func (l *Link) Readdress(pairs ...string) {
+	l.t.Helper()
+	text, err := os.ReadFile(l.Config)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	changed := strings.NewReplacer(pairs...).Replace(string(text))
+	if changed == string(text) {
+		l.t.Fatalf("nothing to replace in the config: %v", pairs)
+	}
+	if err := os.WriteFile(l.Config, []byte(changed), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // Start begins a dualwrite command and does not wait for it: see Process.Wait.

@@ -1,0 +1,294 @@
+package converge_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/checker"
+	"github.com/dualwrite/dualwrite/e2e/harness"
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
+)
+
+// What `make soak` sets.
+const (
+	variableSeed     = "DUALWRITE_E2E_SEED"
+	variableDuration = "DUALWRITE_E2E_DURATION"
+)
+
+// Figures of one pair's share in a build, and of one seed.
+const (
+	usualSeeds    = 15
+	faultsPerSeed = 10
+)
+
+// TestConverge runs seeds, one after the other, on each pair of databases.
+func TestConverge(t *testing.T) {
+	t.Parallel()
+	seed, err := strconv.Atoi(orElse(os.Getenv(variableSeed), "1"))
+	require.NoError(t, err, variableSeed)
+	duration, err := time.ParseDuration(orElse(os.Getenv(variableDuration), "0s"))
+	require.NoError(t, err, variableDuration)
+	for _, pair := range []harness.Pair{harness.Postgres, harness.PostgresSQLite} {
+		t.Run(string(pair), func(t *testing.T) {
+			t.Parallel()
+			l := newLane(t, pair)
+			began := time.Now()
+			for n := 0; !t.Failed() && (n < usualSeeds && duration == 0 || time.Since(began) < duration); n++ {
+				t.Run(fmt.Sprintf("seed_%d", seed+n), func(t *testing.T) { l.play(t, uint64(seed+n)) })
+			}
+			if !t.Failed() {
+				l.report(t)
+			}
+		})
+	}
+}
+
+func orElse(text, usual string) string {
+	if text == "" {
+		return usual
+	}
+	return text
+}
+
+// lane is what the seeds of a pair share: servers, and the order in which faults come.
+type lane struct {
+	pair     harness.Pair
+	clusters [2]*postgrestest.Cluster
+	networks [2]*harness.Proxy // between the worker and each server
+	temporal *harness.Temporal
+	order    []int // of kinds of faults that are still to come
+	fired    map[string]int
+	played   int
+	written  int64
+	events   int
+	run      *run
+}
+
+func newLane(t *testing.T, pair harness.Pair) *lane {
+	t.Helper()
+	l := &lane{pair: pair, fired: make(map[string]int)}
+	for side, kind := range strings.Split(string(pair), "-") {
+		if kind != "postgres" {
+			continue
+		}
+		cluster, err := postgrestest.Start(postgrestest.Options{})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, cluster.Remove()) })
+		at, err := url.Parse(cluster.URL("postgres"))
+		require.NoError(t, err)
+		l.clusters[side], l.networks[side] = cluster, harness.NewProxy(t, at.Host)
+	}
+	l.temporal = harness.StartTemporal(t)
+	return l
+}
+
+// report tells what has happened, and requires that every kind of fault has.
+func (l *lane) report(t *testing.T) {
+	t.Helper()
+	sum := 0
+	for _, n := range l.fired {
+		sum += n
+	}
+	t.Logf("%d seeds, %d transactions of applications, %d changes of rows, %d faults: %v", l.played, l.written, l.events, sum, l.fired)
+	for _, f := range l.faults() {
+		require.Positive(t, l.fired[f.name], "%s: a run in which it never happened does not count", f.name)
+	}
+}
+
+// run is one seed.
+type run struct {
+	t      *testing.T
+	lane   *lane
+	link   *harness.Link
+	worker *harness.Process
+	users  *applications
+	chance *rand.Rand
+}
+
+// play is one seed: rows on both sides, an initial write under load and faults, live writes under load and faults, peace,
+// judgement.
+func (l *lane) play(t *testing.T, seed uint64) {
+	r := &run{t: t, lane: l, chance: rand.New(rand.NewPCG(seed, 1))}
+	l.run = r
+	master := r.chance.IntN(2)
+	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[master])
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s%s", r.link.Try("status").Out, r.link.Try("doctor").Out)
+		}
+	})
+	both := [2]*application{}
+	for side, d := range r.sides() {
+		var to target = &postgres{url: d.URL()}
+		if l.clusters[side] == nil {
+			to = openSQLite(t, d.Path)
+		}
+		both[side] = newApplication(seed, side, to)
+		for range 50 {
+			require.NoError(t, to.exec(both[side].next()))
+		}
+	}
+	r.worker = r.link.Work()
+	r.users = begin(both)
+	r.link.Do("run", "part", "--related", "--yes", "--no-wait")
+	r.fail(2)
+	r.await(harness.Running)
+	live := [2]int64{both[0].tokens.Load(), both[1].tokens.Load()}
+	for _, a := range both {
+		a.deletes.Store(true)
+	}
+	r.fail(faultsPerSeed - 2)
+	r.users.end()
+	r.await(harness.Running)
+	r.judge(master, live)
+	r.all("stop")
+	r.worker.Stop()
+	l.played, l.written = l.played+1, l.written+r.users.written()
+}
+
+// connect makes the two databases, and a link that reaches the servers by way of the proxies.
+func (l *lane) connect(t *testing.T, seed uint64, master string) *harness.Link {
+	t.Helper()
+	var urls [2]string
+	var far []string
+	for side, cluster := range l.clusters {
+		if cluster == nil {
+			continue
+		}
+		name := fmt.Sprintf("seed_%d", seed)
+		one(t, cluster.URL("postgres"), "CREATE DATABASE "+name)
+		urls[side] = cluster.URL(name)
+		at, err := url.Parse(urls[side])
+		require.NoError(t, err)
+		far = append(far, at.Host, l.networks[side].Address())
+		t.Cleanup(func() { one(t, cluster.URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
+	}
+	link := harness.New(t, harness.Setup{Pair: l.pair, URLs: urls, Server: l.temporal, Master: master, Left: schema(), Right: schema(), Maps: linkMaps})
+	link.Readdress(far...)
+	return link
+}
+
+// fail makes faults. All kinds have been there before one comes again.
+func (r *run) fail(times int) {
+	r.t.Helper()
+	all := r.lane.faults()
+	for range times {
+		if len(r.lane.order) == 0 {
+			r.lane.order = r.chance.Perm(len(all))
+		}
+		f := all[r.lane.order[0]]
+		r.lane.order = r.lane.order[1:]
+		side := r.chance.IntN(2)
+		if f.server && r.lane.clusters[side] == nil {
+			side = 1 - side
+		}
+		r.more()
+		r.t.Logf("%s (%s)", f.name, r.sides()[side].Side)
+		f.make(side)
+		r.lane.fired[f.name]++
+		require.True(r.t, r.worker.Alive(), "the worker outlives servers and networks")
+	}
+}
+
+// more waits until the applications have done a little more.
+func (r *run) more() {
+	r.t.Helper()
+	goal := r.users.written() + int64(1+r.chance.IntN(100))
+	r.link.Until("more transactions", func() bool { return r.users.written() >= goal })
+}
+
+// moreOf waits until one application has done a little more.
+func (r *run) moreOf(side int) {
+	r.t.Helper()
+	written := &r.users.both[side].written
+	goal := written.Load() + int64(1+r.chance.IntN(100))
+	r.link.Until("more transactions", func() bool { return written.Load() >= goal })
+}
+
+// all carries out a command for each map, children first.
+func (r *run) all(command string) {
+	r.t.Helper()
+	for _, name := range slices.Backward(tables) {
+		r.link.Do(command, name)
+	}
+}
+
+func (r *run) await(status harness.Status) {
+	r.t.Helper()
+	for _, name := range tables {
+		r.link.Await(name, status)
+	}
+}
+
+func (r *run) sides() [2]*harness.Database { return [2]*harness.Database{r.link.Left, r.link.Right} }
+
+// judge hands the checker what is there in the end.
+func (r *run) judge(master int, live [2]int64) {
+	r.t.Helper()
+	judged := &checker.Run{Master: master,
+		Writers: func(_, key string) checker.Writers {
+			return checker.Writers{Side: strings.IndexByte("FD", key[0]), Held: strings.HasPrefix(key[1:], family)}
+		},
+		Live: func(token string) bool {
+			n, err := strconv.ParseInt(strings.Trim(token, "FD"+checker.Tombstone), 10, 64)
+			return err == nil && n > live[strings.IndexByte("FD", token[0])]
+		},
+		Rest: func(token string) string { return strconv.Itoa(value(token)) }}
+	for _, name := range tables {
+		if v := r.link.Try("verify", name); v.Exit != 0 {
+			r.t.Errorf("%s%s", v.Out, v.Err)
+		}
+		if failed := r.link.Failures(name); len(failed) > 0 {
+			r.t.Errorf("rows that failed: %v", failed)
+		}
+		var conflicts []harness.Conflict
+		r.link.Read(&conflicts, "conflicts", name, "--limit", "100000")
+		for _, c := range conflicts {
+			token, _ := c.Losing["token"].(string)
+			judged.Losses = append(judged.Losses, checker.Loss{Table: name, Key: fmt.Sprint(c.Key["id"]), Token: token})
+		}
+	}
+	for side, d := range r.sides() {
+		judged.Sides[side] = checker.Side{Name: d.Side, Prefix: "FD"[side : side+1]}
+		for _, row := range d.Rows(events) {
+			f := strings.Split(row, "|")
+			judged.Sides[side].Events = append(judged.Sides[side].Events, checker.Event{Table: f[0], Key: f[1], Old: f[2], New: f[3]})
+		}
+		for _, row := range append(d.Rows(finalItems), d.Rows(finalParts)...) {
+			f := strings.Split(row, "|")
+			judged.Sides[side].Rows = append(judged.Sides[side].Rows, checker.Row{Table: f[0], Key: f[1], Token: f[2], Rest: f[3]})
+		}
+		r.lane.events += len(judged.Sides[side].Events)
+		d.Sound()
+	}
+	if wrong := judged.Check(); len(wrong) > 0 {
+		r.t.Fatalf("%d findings:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 30)], "\n"))
+	}
+}
+
+// one carries out a statement on a connection of its own, and returns its one value, if it has any.
+func one(t *testing.T, url, statement string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), harness.Patience)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, url)
+	require.NoError(t, err)
+	defer func() { _ = conn.Close(ctx) }()
+	all, err := conn.Exec(ctx, statement).ReadAll()
+	require.NoError(t, err)
+	if len(all[0].Rows) == 0 {
+		return ""
+	}
+	return string(all[0].Rows[0][0])
+}

@@ -1,0 +1,144 @@
+package converge_test
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
+)
+
+// fault is something that goes wrong, on one side or for all. What it makes is over when it returns, but for what has to be
+// mended by dualwrite.
+type fault struct {
+	name   string
+	make   func(side int)
+	server bool // the side has to be a server
+}
+
+// points are where a worker may die: see worker/failpoint.go.
+var points = []string{"after-capture", "before-fence", "after-fence", "after-begin", "after-open", "before-apply", "after-apply", "after-put",
+	"before-commit", "after-commit", "after-read", "before-confirm", "after-confirm"}
+
+// rare are points that are not passed for each transaction.
+var rare = []string{"after-capture", "before-fence", "after-fence", "after-open", "before-confirm", "after-confirm"}
+
+// faults are those that a pair of databases can have.
+func (l *lane) faults() []fault {
+	all := []fault{
+		{name: "worker killed", make: func(int) {
+			l.run.worker.Kill()
+			l.run.worker = l.run.link.Work()
+		}},
+		{name: "worker frozen", make: func(int) {
+			l.run.worker.Freeze()
+			l.run.more()
+			l.run.worker.Thaw()
+		}},
+		{name: "worker replaced", make: func(int) {
+			other := l.run.link.Work()
+			l.run.more()
+			l.run.worker.Kill()
+			l.run.worker = other
+		}},
+		{name: "Temporal killed", make: func(int) {
+			l.temporal.Kill()
+			l.run.more()
+			l.temporal.Start()
+		}},
+		{name: "paused", make: func(int) {
+			l.run.await(harness.Running)
+			l.run.all("pause")
+			l.run.more()
+			l.run.all("resume")
+		}},
+		{name: "signals repeated", make: func(int) {
+			l.run.await(harness.Running)
+			for _, name := range []string{"pause", "pause", "resume", "resume"} {
+				l.run.link.Temporal("workflow", "signal", "-w", l.run.link.Workflow("item"), "--name", name)
+			}
+			l.run.more()
+		}},
+		{name: "everything locked", make: func(side int) {
+			release := l.run.sides()[side].Hold()
+			l.run.moreOf(1 - side)
+			release()
+		}},
+	}
+	for _, point := range points {
+		all = append(all, fault{name: "worker died " + point, make: func(int) { l.run.die(point) }})
+	}
+	if l.clusters[0] != nil || l.clusters[1] != nil {
+		for _, f := range l.serverFaults() {
+			f.server = true
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// serverFaults are those of databases that are servers.
+func (l *lane) serverFaults() []fault {
+	return []fault{
+		{name: "server stopped", make: func(side int) {
+			require.NoError(l.run.t, l.clusters[side].Stop(postgrestest.Immediate))
+			require.NoError(l.run.t, l.clusters[side].Run())
+		}},
+		{name: "reader ended", make: func(side int) { l.run.end(side, "pg_terminate_backend", "backend_type = 'walsender'") }},
+		{name: "sessions ended", make: func(side int) { l.run.end(side, "pg_terminate_backend", ours) }},
+		{name: "statement cancelled", make: func(side int) { l.run.end(side, "pg_cancel_backend", ours+" AND state <> 'idle'") }},
+		{name: "connections cut", make: func(side int) { l.run.cut(side) }},
+		{name: "network stalled", make: func(side int) {
+			l.networks[side].Stall(true)
+			l.run.more()
+			l.networks[side].Stall(false)
+		}},
+		{name: "answers lost", make: func(side int) {
+			network := l.networks[side]
+			before := network.Lost()
+			network.Mute(true)
+			l.run.link.Until("an answer is lost", func() bool { return network.Lost() > before })
+			network.Cut()
+			network.Mute(false)
+		}},
+		{name: "connections refused", make: func(side int) {
+			l.run.cut(side)
+			l.networks[side].Refuse(true)
+			l.networks[side].Cut()
+			l.run.more()
+			l.networks[side].Refuse(false)
+		}},
+	}
+}
+
+// ours are the sessions of dualwrite.
+const ours = "application_name = 'dualwrite' AND backend_type = 'client backend'"
+
+// end has the server end, or cancel, what some of its processes do.
+func (r *run) end(side int, how, which string) {
+	r.t.Helper()
+	url := r.lane.clusters[side].URL("postgres")
+	r.link.Until("a process that "+how+" concerns", func() bool {
+		return one(r.t, url, fmt.Sprintf("SELECT count(%s(pid)) FROM pg_stat_activity WHERE %s", how, which)) != "0"
+	})
+}
+
+func (r *run) cut(side int) {
+	r.t.Helper()
+	r.link.Until("a connection to cut", func() bool { return r.lane.networks[side].Cut() > 0 })
+}
+
+// die has the worker die at a point that it passes now or a little later.
+func (r *run) die(point string) {
+	r.t.Helper()
+	r.worker.Kill()
+	times := r.chance.IntN(10)
+	if slices.Contains(rare, point) {
+		times %= 2
+	}
+	first := r.link.Launch(fmt.Sprintf("DUALWRITE_FAILPOINT=%s@%d", point, times))
+	r.link.Until("the worker has died "+point, func() bool { return !first.Alive() })
+	r.worker = r.link.Work()
+}

@@ -1,0 +1,197 @@
+package converge_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "modernc.org/sqlite"
+
+	"github.com/dualwrite/dualwrite/e2e/checker"
+)
+
+// What an application writes.
+const (
+	ownKeys    = 40  // keys of items that one side alone writes, and of such that have parts
+	family     = "P" // of items that have parts
+	partsOf    = 3
+	sharedKeys = 8
+	writeEvery = 10 * time.Millisecond
+)
+
+// application is what writes on one side: transactions, one after the other. What becomes of one whose answer is lost, the
+// triggers tell.
+type application struct {
+	side    int
+	prefix  string
+	chance  *rand.Rand
+	target  target
+	tokens  atomic.Int64 // given out
+	written atomic.Int64 // transactions that were answered
+	deletes atomic.Bool  // rows may be deleted
+}
+
+// target is a database.
+type target interface {
+	// exec carries out statements in one transaction; after an error it goes on with another connection.
+	exec(statements string) error
+	close()
+}
+
+func newApplication(seed uint64, side int, to target) *application {
+	return &application{side: side, prefix: "FD"[side : side+1], chance: rand.New(rand.NewPCG(seed, uint64(10+side))), target: to}
+}
+
+// token is a word that no other write has.
+func (a *application) token() string { return fmt.Sprintf("%s%d", a.prefix, a.tokens.Add(1)) }
+
+// next is one transaction: two of three writes are about keys that only this side writes.
+func (a *application) next() string {
+	var out []string
+	for range 1 + a.chance.IntN(3)*a.chance.IntN(3) {
+		if a.chance.IntN(3) == 0 {
+			out = append(out, a.shared())
+		} else {
+			out = append(out, a.own()...)
+		}
+	}
+	return strings.Join(out, ";\n")
+}
+
+func (a *application) shared() string {
+	id := fmt.Sprintf("S-%d", a.chance.IntN(sharedKeys))
+	if a.deletes.Load() && a.chance.IntN(6) == 0 {
+		return a.remove("item", id)
+	}
+	return a.putItem(id)
+}
+
+func (a *application) own() []string {
+	if a.chance.IntN(2) == 0 {
+		id := fmt.Sprintf("%s-%02d", a.prefix, a.chance.IntN(ownKeys))
+		if a.deletes.Load() && a.chance.IntN(4) == 0 {
+			return []string{a.remove("item", id)}
+		}
+		return []string{a.putItem(id)}
+	}
+	id := fmt.Sprintf("%s%s-%02d", a.prefix, family, a.chance.IntN(ownKeys))
+	part := fmt.Sprintf("%s-%d", id, a.chance.IntN(partsOf))
+	switch n := a.chance.IntN(10); {
+	case n == 0 && a.deletes.Load():
+		var out []string
+		for i := range partsOf {
+			out = append(out, a.remove("part", fmt.Sprintf("%s-%d", id, i)))
+		}
+		return append(out, a.remove("item", id))
+	case n < 3 && a.deletes.Load():
+		return []string{a.remove("part", part)}
+	}
+	token := a.token()
+	return []string{a.putItem(id), fmt.Sprintf("INSERT INTO part (id, item, token, v) VALUES ('%s', '%s', '%s', %d) "+
+		"ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v", part, id, token, value(token))}
+}
+
+func (a *application) putItem(id string) string {
+	token := a.token()
+	return fmt.Sprintf("INSERT INTO item (id, token, v) VALUES ('%s', '%s', %d) ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v",
+		id, token, value(token))
+}
+
+// remove deletes a row, which gets a token of its own first.
+func (a *application) remove(table, id string) string {
+	token := a.token() + checker.Tombstone
+	return fmt.Sprintf("UPDATE %[1]s SET token = '%[2]s', v = %[3]d WHERE id = '%[4]s'; DELETE FROM %[1]s WHERE id = '%[4]s'", table, token, value(token), id)
+}
+
+// applications are those of both sides, at work.
+type applications struct {
+	both [2]*application
+	end  func()
+}
+
+// begin has both write until the end.
+func begin(both [2]*application) *applications {
+	done := make(chan struct{})
+	var work sync.WaitGroup
+	for _, a := range both {
+		work.Go(func() {
+			tick := time.NewTicker(writeEvery)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					a.target.close()
+					return
+				case <-tick.C:
+				}
+				if a.target.exec(a.next()) == nil {
+					a.written.Add(1)
+				}
+			}
+		})
+	}
+	return &applications{both, func() { close(done); work.Wait() }}
+}
+
+// written is how many transactions were answered.
+func (a *applications) written() int64 { return a.both[0].written.Load() + a.both[1].written.Load() }
+
+// postgres is a connection to a server that may go away.
+type postgres struct {
+	url  string
+	conn *pgconn.PgConn
+}
+
+func (p *postgres) exec(statements string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if p.conn == nil {
+		conn, err := pgconn.Connect(ctx, p.url)
+		if err != nil {
+			return err
+		}
+		p.conn = conn
+	}
+	_, err := p.conn.Exec(ctx, "BEGIN;\n"+statements+";\nCOMMIT").ReadAll()
+	if err != nil {
+		p.close()
+	}
+	return err
+}
+
+func (p *postgres) close() {
+	if p.conn != nil {
+		_ = p.conn.Close(context.Background())
+		p.conn = nil
+	}
+}
+
+// sqlite is a connection to a file.
+type sqlite struct{ db *sql.DB }
+
+func openSQLite(t *testing.T, path string) *sqlite {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(60000)&_pragma=foreign_keys(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	return &sqlite{db}
+}
+
+func (s *sqlite) exec(statements string) error {
+	_, err := s.db.ExecContext(context.Background(), "BEGIN IMMEDIATE;\n"+statements+";\nCOMMIT")
+	if err != nil {
+		_, _ = s.db.ExecContext(context.Background(), "ROLLBACK")
+	}
+	return err
+}
+
+func (s *sqlite) close() { _ = s.db.Close() }
