@@ -41,6 +41,8 @@ type Pace struct {
 	Stuck     time.Duration // of a single step; then heartbeats end and another attempt takes over
 	Troubled  time.Duration // how long a stream's temporary errors must follow on each other before health tells them
 	Recovered time.Duration // how long a better health must last before it is told
+	Again     time.Duration // until what is held for a reference is tried again; doubles
+	MaxAgain  time.Duration // longest such wait
 }
 
 // DefaultPace is the pace of a worker.
@@ -55,6 +57,8 @@ func DefaultPace() Pace {
 		Stuck:     5 * time.Minute,
 		Troubled:  3 * time.Second,
 		Recovered: 10 * time.Second,
+		Again:     30 * time.Second,
+		MaxAgain:  10 * time.Minute,
 	}
 }
 

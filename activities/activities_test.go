@@ -276,6 +276,37 @@ func TestLiveWritesTellHealth(t *testing.T) {
 	require.Equal(t, []tablemap.Health{tablemap.HealthOK, tablemap.HealthHeld, tablemap.HealthRetrying, tablemap.HealthOK}, b.told.healths)
 }
 
+// What is held is tried again after a while, and later again, while it is held; whatever comes of it, the supervision goes on.
+func TestLiveWritesTryAgain(t *testing.T) {
+	t.Parallel()
+	e := &engine{again: steps(moved(), idle(), done(), fails(errors.New("no"))), live: nil}
+	e.live = func(int) (replication.MapLive, error) {
+		if e.again.count() >= 5 {
+			return replication.MapLive{Alarm: tablemap.Alarm{Kind: tablemap.AlarmGap}}, nil
+		}
+		return live(2), nil
+	}
+	b := setup(t, e)
+	_, err := b.ExecuteActivity(b.acts.LiveWrites, run())
+	require.NoError(t, err)
+}
+
+// Nothing is tried again where nothing is held.
+func TestLiveWritesTryNothingAgain(t *testing.T) {
+	t.Parallel()
+	e := &engine{again: steps(done())}
+	e.live = func(look int) (replication.MapLive, error) {
+		if look > 20 {
+			return replication.MapLive{Alarm: tablemap.Alarm{Kind: tablemap.AlarmGap}}, nil
+		}
+		return live(0), nil
+	}
+	b := setup(t, e)
+	_, err := b.ExecuteActivity(b.acts.LiveWrites, run())
+	require.NoError(t, err)
+	require.Zero(t, e.again.count())
+}
+
 // A map that a stream had to queue catches up by itself: the queue of a side holds changes of the other one.
 func TestLiveWritesCatchUp(t *testing.T) {
 	t.Parallel()

@@ -36,6 +36,8 @@ type Work interface {
 	NewStream(ctx context.Context, from tablemap.Side) (Stream, error)
 	NewCopy(ctx context.Context, mapName string, run int) (Copy, error)
 	NewReplay(ctx context.Context, mapName string, from tablemap.Side) (Replay, error)
+	// NewAgain tries again what is held of a map; nil: there is nothing that this could mend.
+	NewAgain(ctx context.Context, mapName string) (replication.Stepper, error)
 }
 
 // Stream is one direction of a link.
@@ -79,6 +81,15 @@ func (e Adapter) NewCopy(ctx context.Context, mapName string, run int) (Copy, er
 // NewReplay implements Engine.
 func (e Adapter) NewReplay(ctx context.Context, mapName string, from tablemap.Side) (Replay, error) {
 	return orNil[Replay](e.Engine.NewReplay(ctx, mapName, from))
+}
+
+// NewAgain implements Engine.
+func (e Adapter) NewAgain(ctx context.Context, mapName string) (replication.Stepper, error) {
+	r, err := e.Engine.NewAgain(ctx, mapName)
+	if r == nil {
+		return nil, err
+	}
+	return r, err
 }
 
 // orNil turns a concrete result into an interface that is nil when there is an error.

@@ -99,6 +99,14 @@ type engine struct {
 	built    int
 	scripts  map[tablemap.Side]*script // of replays and streams; copies take the left one
 	buildErr func(n int) error
+	again    *script
+}
+
+func (e *engine) NewAgain(context.Context, string) (replication.Stepper, error) {
+	if e.again == nil {
+		return nil, nil
+	}
+	return e.again, nil
 }
 
 func (e *engine) do() error {
@@ -189,7 +197,7 @@ func (t *told) TellHealth(_ context.Context, _, _ string, h tablemap.Health) err
 func quick() activities.Pace {
 	const ms = time.Millisecond
 	return activities.Pace{Beat: 5 * ms, Idle: 10 * ms, Detached: 10 * ms, Retry: ms, MaxRetry: 5 * ms,
-		GiveUp: 200 * ms, Stuck: time.Minute, Recovered: 0}
+		GiveUp: 200 * ms, Stuck: time.Minute, Recovered: 0, Again: 10 * ms, MaxAgain: 20 * ms}
 }
 
 type bundle struct {

@@ -49,6 +49,7 @@ type supervisor struct {
 	told       tablemap.Health // what Temporal shows; "": not told yet
 	began      time.Time
 	since      time.Time // since when the health has not been what was told
+	again      again
 }
 
 // look takes one look at the map. Temporary errors show as health, not as the end.
@@ -69,6 +70,9 @@ func (s *supervisor) look(ctx context.Context) (tablemap.Alarm, error) {
 		return tablemap.Alarm{Kind: tablemap.AlarmFault, Message: "the ledger says that the map is off; it was changed by something else"}, nil
 	}
 	s.tell(ctx, healthOf(live))
+	if err := s.again.look(ctx, s, live); err != nil {
+		return tablemap.Alarm{}, err
+	}
 	if err := s.activities.watch.mindLink(ctx, s.activities.temporal, s.run.Link); err != nil {
 		activity.GetLogger(ctx).Warn("the link's workflow could not be looked at", "error", err)
 	}

@@ -53,6 +53,36 @@ func (r *Replay) findPeers(ctx context.Context) error {
 	return nil
 }
 
+// NewAgain begins to try what is held of a map again while something is held for a reference, of this map or of another: rows
+// of several maps may wait for each other. nil: there is nothing that trying again could mend by itself.
+func (e *Engine) NewAgain(ctx context.Context, mapName string) (*Retry, error) {
+	for _, st := range e.Stores {
+		some, err := waitsForReference(ctx, st)
+		if err != nil {
+			return nil, err
+		}
+		if !some {
+			continue
+		}
+		r, err := e.NewRetry(ctx, mapName, nil)
+		var refused *Refusal
+		if errors.As(err, &refused) { // it is not live any more
+			return nil, nil
+		}
+		return r, err
+	}
+	return nil, nil
+}
+
+func waitsForReference(ctx context.Context, st store.Store) (bool, error) {
+	view, err := st.View(ctx)
+	if err != nil {
+		return false, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	return heldForReference(ctx, view, store.Query{Table: store.HeldTable})
+}
+
 // heldForReference reports whether, of the held changes of a query, some are held because of a row that they refer to, or
 // that refers to theirs.
 func heldForReference(ctx context.Context, view store.View, q store.Query) (bool, error) {

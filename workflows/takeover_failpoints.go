@@ -6,6 +6,6 @@ import "time"
 
 // The test that kills hundreds of workers cannot wait half a minute for each.
 const (
-	heartbeatTimeout = 3 * time.Second
+	heartbeatTimeout = 2 * time.Second
 	lastRetry        = time.Second
 )
