@@ -45,7 +45,12 @@ mutants: go-present ## make deliberate defects, one after the other, and see tha
 	@$(GO) -C tools run ./mutants -seeds $(or $(SEEDS),3000) $(if $(ONLY),-only $(ONLY))
 
 .PHONY: soak
-soak: build sqlite3-present postgres-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
+soak: build sqlite3-present postgres-present ## seeds of the convergence test, as many as the time allows: DURATION=1h SEED=1000
+	@DUALWRITE_E2E_DURATION=$(or $(DURATION),1h) DUALWRITE_E2E_SEED=$(or $(SEED),1000) \
+		$(GO) test -v -count=1 -timeout=0 ./e2e/converge
+
+.PHONY: stress
+stress: build sqlite3-present postgres-present ## kill worker and Temporal under load, 200 maps, a long copy: KILLS=50 SEED=1 ROWS=1000000
 	@DUALWRITE_E2E_SCALE=full DUALWRITE_E2E_KILLS=$(or $(KILLS),50) DUALWRITE_E2E_SEED=$(or $(SEED),1) DUALWRITE_E2E_ROWS=$(or $(ROWS),1000000) \
 		$(GO) test -v -count=1 -timeout=0 -parallel=1 -run '^(TestCrash|TestMany|TestLongCopy)' ./e2e
 

@@ -59,6 +59,8 @@ func rules() []rule {
 		{"cmd/dualwrite/devserver", nil, []string{temporal}, "devserver runs a process and knows no client of it"},
 		{"examples", nil, nil, "examples are files to read"},
 		{"bench", []string{"e2e/harness", "store/postgres/postgrestest"}, nil, "benchmarks use the built program, as end-to-end tests do"},
+		{"e2e/checker", nil, []string{temporal, sqlite, pgx}, "the checker judges the engine and must not share its mistakes"},
+		{"e2e/converge", []string{"e2e/checker", "e2e/harness", "store/postgres/postgrestest"}, nil, "the convergence test uses the built program, as end-to-end tests do"},
 		{"e2e", []string{"cmd/dualwrite/devserver", "e2e/harness", "store/postgres/postgrestest"}, nil, "end-to-end tests use the built program: of ours nothing but what starts Temporal"},
 	}
 }

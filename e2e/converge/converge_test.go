@@ -125,7 +125,7 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[master])
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("%s%s", r.link.Try("status").Out, r.link.Try("doctor").Out)
+			t.Logf("%s%s%s", r.link.Try("status", "item").Out, r.link.Try("status", "part").Out, r.link.Try("doctor").Out)
 		}
 	})
 	both := [2]*application{}
