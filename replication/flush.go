@@ -178,36 +178,6 @@ func (f *flushing) route(ctx context.Context, tx store.Tx) error {
 	return nil
 }
 
-// coalesce leaves only the last change of a key, for maps that ask for it.
-func coalesce(changes []*change) []*change {
-	last := make(map[echoKey]int)
-	out := changes[:0:0]
-	for _, c := range changes {
-		k := echoKey{c.name, c.entry.Key}
-		i, found := last[k]
-		mergeable := c.flow.def.Map.Coalesce && c.fault == nil && c.newKey == nil && !c.retry && !c.generated()
-		if found && mergeable && out[i] != nil {
-			merged := *c
-			merged.latest = c.saw()
-			merged.before, merged.entry.Seen = out[i].before, out[i].entry.Seen
-			merged.rawBefore, merged.entry.Before = out[i].rawBefore, out[i].entry.Before
-			out[i], c = nil, &merged
-		}
-		delete(last, k)
-		if mergeable {
-			last[k] = len(out)
-		}
-		out = append(out, c)
-	}
-	kept := out[:0]
-	for _, c := range out {
-		if c != nil {
-			kept = append(kept, c)
-		}
-	}
-	return kept
-}
-
 // breakers turns maps of which too many changes fail to their queue, from the next transaction on.
 func (f *flushing) breakers(ctx context.Context, tx store.Tx) error {
 	f.trips = nil

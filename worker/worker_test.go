@@ -82,6 +82,8 @@ func (e *engine) NewStream(_ context.Context, from tablemap.Side) (activities.St
 
 func (e *engine) NewCopy(context.Context, string, int) (activities.Copy, error) { return done{}, nil }
 
+func (e *engine) NewAgain(context.Context, string) (replication.Stepper, error) { return nil, nil }
+
 func (e *engine) NewReplay(_ context.Context, name string, _ tablemap.Side) (activities.Replay, error) {
 	return replay{e: e, name: name}, nil
 }
