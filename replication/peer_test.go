@@ -51,6 +51,36 @@ func TestWhatIsHeldForReferencesIsTriedAgain(t *testing.T) {
 	}
 }
 
+// So is what failed of the map itself: here the new row of the other map came before the deletion of the group that it does not
+// refer to.
+func TestWhatAMapHasHeldItselfIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, master := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		w, left := family(t, master)
+		w.maps[0].want, w.maps[1].want = wantPaused, wantPaused
+		require.NoError(t, w.settle())
+		require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+			if _, err := u.Delete(left.rows, memory.Values{left.k: store.Str("c")}); err != nil {
+				return err
+			}
+			if _, err := u.Delete(left.groups, memory.Values{left.k: store.Str("g")}); err != nil {
+				return err
+			}
+			if err := u.Insert(left.groups, memory.Values{left.k: store.Str("g"), left.v: store.Str("new")}); err != nil {
+				return err
+			}
+			return u.Insert(left.rows, memory.Values{left.k: store.Str("c2"), left.g: store.Str("g")})
+		}))
+		require.NoError(t, w.settle())
+		w.maps[1].want = wantLive
+		require.NoError(t, w.settle())
+		w.maps[0].want = wantLive
+		require.NoError(t, w.settle())
+		require.Empty(t, w.heldNow(t))
+		require.Equal(t, []store.Row{{store.Str("g"), store.Str("new")}}, w.dbs[1].Rows(namesOf(1).groups))
+	}
+}
+
 // NewAgain is nothing where what is held waits for a person, and tries all of a map where something waits for a reference.
 func TestNewAgain(t *testing.T) {
 	t.Parallel()

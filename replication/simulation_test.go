@@ -45,7 +45,7 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	fifth := func(p *plan) { p.ahead = false }
+	fifth := func(p *plan) { p.ahead = 0 }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
 	second := func(p *plan) { third(p); p.merges, p.repeats, p.retries = false, false, false }
@@ -104,7 +104,7 @@ type plan struct {
 	retries  bool // what is held is tried again now and then
 	quiet    int  // how many rows of ours make a transaction quiet; 0: none does
 	gathers  bool // maps that coalesce read on before they write
-	ahead    bool // the next transaction is prepared beside the one before
+	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
 }
 
 func draw(r *rand.Rand, seed uint64) plan {
@@ -118,7 +118,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.jumps, p.moves = late.IntN(2) == 0, late.IntN(4) == 0
 	p.merges, p.repeats, p.retries = late.IntN(5) == 0, late.IntN(4) == 0, late.IntN(2) == 0
 	p.quiet = max(0, late.IntN(6)-2)
-	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(2) == 0
+	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(4)
 	return p
 }
 
@@ -139,6 +139,7 @@ type world struct {
 	calls   func(side tablemap.Side, op string) // of a store, in worlds that a test makes
 	hooked  bool                                // inside a hook: hooks do not nest
 	ending  bool                                // the writing has ended
+	waited  bool                                // something was held for a reference, which is tried again without being asked for
 	taken   int                                 // steps of the engine
 	broken  error
 }
@@ -208,9 +209,7 @@ func (w *world) build() error {
 	if w.gathers {
 		w.engine.Flood = 1
 	}
-	if w.ahead {
-		w.engine.Ahead = 1
-	}
+	w.engine.Ahead = w.ahead
 	for _, m := range link.Maps {
 		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})
 	}

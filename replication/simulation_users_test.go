@@ -97,7 +97,7 @@ func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree && !w.empt
 
 // ordered reports whether keys with one writer take their values in order: also where some are held up, but not where they
 // are tried again, since then a row is sent as it is, ahead of its time.
-func (w *world) ordered() bool { return !w.stops && !w.empties && (w.solo() || !w.retries) }
+func (w *world) ordered() bool { return !w.stops && !w.empties && (w.solo() || !w.retries && !w.waited) }
 
 // begin writes rows that are there before the first run.
 func (u *users) begin(w *world) {
@@ -289,6 +289,10 @@ func show(rows []store.Row) string {
 
 // observe looks at a side after a commit of ours.
 func (u *users) observe(w *world, side tablemap.Side) error {
+	for _, row := range w.dbs[side].LedgerRows(store.HeldTable) {
+		code := store.Code(row[10].S)
+		w.waited = w.waited || code == store.CodeMissingParent || code == store.CodeForeignKey
+	}
 	if !w.ordered() {
 		return nil
 	}
