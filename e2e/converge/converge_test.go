@@ -61,13 +61,12 @@ func orElse(text, usual string) string {
 	return text
 }
 
-// lane is what the seeds of a pair share: servers, and the order in which faults come.
+// lane is what the seeds of a pair share: servers, and what has happened.
 type lane struct {
 	pair     harness.Pair
 	clusters [2]*postgrestest.Cluster
 	networks [2]*harness.Proxy // between the worker and each server
 	temporal *harness.Temporal
-	order    []int // of kinds of faults that are still to come
 	fired    map[string]int
 	played   int
 	written  int64
@@ -114,12 +113,13 @@ type run struct {
 	worker *harness.Process
 	users  *applications
 	chance *rand.Rand
+	faults int // the number of the next one, through all seeds
 }
 
 // play is one seed: rows on both sides, an initial write under load and faults, live writes under load and faults, peace,
 // judgement.
 func (l *lane) play(t *testing.T, seed uint64) {
-	r := &run{t: t, lane: l, chance: rand.New(rand.NewPCG(seed, 1))}
+	r := &run{t: t, lane: l, chance: rand.New(rand.NewPCG(seed, 1)), faults: int(seed) * faultsPerSeed}
 	l.run = r
 	master := r.chance.IntN(2)
 	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[master])
@@ -179,16 +179,14 @@ func (l *lane) connect(t *testing.T, seed uint64, master string) *harness.Link {
 	return link
 }
 
-// fail makes faults. All kinds have been there before one comes again.
+// fail makes faults. In the faults of all seeds, one after the other, all kinds have been there before one comes again.
 func (r *run) fail(times int) {
 	r.t.Helper()
 	all := r.lane.faults()
 	for range times {
-		if len(r.lane.order) == 0 {
-			r.lane.order = r.chance.Perm(len(all))
-		}
-		f := all[r.lane.order[0]]
-		r.lane.order = r.lane.order[1:]
+		order := rand.New(rand.NewPCG(uint64(r.faults/len(all)), 2)).Perm(len(all))
+		f := all[order[r.faults%len(all)]]
+		r.faults++
 		side := r.chance.IntN(2)
 		if f.server && r.lane.clusters[side] == nil {
 			side = 1 - side
@@ -252,7 +250,11 @@ func (r *run) judge(master int, live [2]int64) {
 		if r.lane.clusters[side] != nil {
 			held = "SELECT count(*) FROM dualwrite.held"
 		}
-		d.Becomes(held, "0") // what failed for a reference is tried again by itself
+		for left := patience(); d.Int(held) > 0; { // what failed for a reference is tried again by itself
+			if !left() {
+				r.t.Fatalf("%s\n%s", r.link.Do("errors", "item"), r.link.Do("errors", "part"))
+			}
+		}
 	}
 	for _, name := range tables {
 		if v := r.link.Try("verify", name); v.Exit != 0 {
@@ -280,6 +282,15 @@ func (r *run) judge(master int, live [2]int64) {
 	}
 	if wrong := judged.Check(); len(wrong) > 0 {
 		r.t.Fatalf("%d findings:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 30)], "\n"))
+	}
+}
+
+// patience tells, each time after a moment, whether there is time left.
+func patience() (left func() bool) {
+	until, every := time.Now().Add(harness.Patience), time.NewTicker(200*time.Millisecond)
+	return func() bool {
+		<-every.C
+		return time.Now().Before(until)
 	}
 }
 
