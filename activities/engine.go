@@ -85,11 +85,7 @@ func (e Adapter) NewReplay(ctx context.Context, mapName string, from tablemap.Si
 
 // NewAgain implements Engine.
 func (e Adapter) NewAgain(ctx context.Context, mapName string) (replication.Stepper, error) {
-	r, err := e.Engine.NewAgain(ctx, mapName)
-	if r == nil {
-		return nil, err
-	}
-	return r, err
+	return e.Engine.NewAgain(ctx, mapName)
 }
 
 // orNil turns a concrete result into an interface that is nil when there is an error.

@@ -9,7 +9,7 @@ import (
 	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
-// The initial write of a long table shows how far it is and holds the worker to a bounded memory. `make soak
+// The initial write of a long table shows how far it is and holds the worker to a bounded memory. `make stress
 // ROWS=1000000` copies more.
 func TestLongCopyShowsProgress(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 
 // The worker and the Temporal server are killed again and again at moments that a seed chooses, from the initial write
 // on, while applications write on both sides. Afterwards both sides are equal, and each write to a key that one side
-// alone writes was made exactly once on the other. `make soak KILLS=50 SEED=1` kills more.
+// alone writes was made exactly once on the other. `make stress KILLS=50 SEED=1` kills more.
 func TestCrashWorkerAndTemporalUnderLoad(t *testing.T) {
 	t.Parallel()
 	harness.Pairs(t, crashWorkerAndTemporalUnderLoad)

@@ -15,7 +15,7 @@ import (
 	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
-// What `make soak` sets.
+// What `make stress` sets.
 const (
 	variableKills = "DUALWRITE_E2E_KILLS"
 	variableSeed  = "DUALWRITE_E2E_SEED"

@@ -21,6 +21,9 @@ func (r *reader) gather() bool {
 	last := make(map[echoKey]int, len(r.out))
 	for i := range r.out {
 		it := &r.out[i]
+		if it.position <= r.cursor {
+			continue // an earlier attempt has applied it: what follows begins where it ended
+		}
 		keys := it.keys()
 		k := echoKey{it.state.name, keys[0]}
 		if n, found := last[k]; found && len(keys) == 1 && r.out[n].newKey() == nil {

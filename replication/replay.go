@@ -35,10 +35,7 @@ type Replay struct {
 
 	progress tablemap.ReplayProgress
 	careful  bool
-	live     bool     // the last entry has been applied
-	peers    []*Retry // of this map, of those that refer to it and of those it refers to
-	sinceMs  int64    // when the first was begun; 0: none was
-	settled  int64    // by those that are over
+	then     *settling // when the last entry has been applied; nil until then
 }
 
 // NewReplay begins to play back what one side has queued for the other.
@@ -96,8 +93,8 @@ func (r *Replay) Progress() tablemap.ReplayProgress { return r.progress }
 
 // Step applies one batch of the queue, in one transaction.
 func (r *Replay) Step(ctx context.Context) (Outcome, error) {
-	if r.live {
-		return r.retryPeers(ctx)
+	if r.then != nil {
+		return r.then.Step(ctx)
 	}
 	next := r.ahead
 	if r.ahead = nil; next == nil {
@@ -118,8 +115,8 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	}
 	r.careful = false
 	if outcome == Done && err == nil && r.ending == turnLive {
-		r.live = true
-		return Moved, r.findPeers(ctx)
+		r.then = &settling{engine: r.engine, name: r.name}
+		return Moved, nil
 	}
 	return outcome, err
 }

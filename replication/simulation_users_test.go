@@ -97,7 +97,9 @@ func (w *world) solo() bool { return !w.stops && !w.unique && !w.tree && !w.empt
 
 // ordered reports whether keys with one writer take their values in order: also where some are held up, but not where they
 // are tried again, since then a row is sent as it is, ahead of its time.
-func (w *world) ordered() bool { return !w.stops && !w.empties && (w.solo() || !w.retries && !w.waited) }
+func (w *world) ordered() bool {
+	return !w.stops && !w.empties && (w.solo() || !w.retries && !w.waited)
+}
 
 // begin writes rows that are there before the first run.
 func (u *users) begin(w *world) {

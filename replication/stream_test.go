@@ -133,3 +133,27 @@ func TestAReplayIsStampedWithWhatItsFirstChangeHadSeen(t *testing.T) {
 	require.Equal(t, int64(2), a.tally("items").applied)
 	require.Equal(t, map[string]store.Position{"items": "1"}, end.Seen)
 }
+
+// TestWhatWasAppliedIsNotGathered: a row's change that an earlier attempt has applied is read again, but the next one is compared
+// with what that has left behind, not with what it found.
+func TestWhatWasAppliedIsNotGathered(t *testing.T) {
+	t.Parallel()
+	s, state, _ := between(t)
+	state.def.Map.Coalesce = true
+	row := func(text string) store.Row { return store.Row{store.Int(1), store.Str(text)} }
+	gathered := func(cursor store.Position) []item {
+		s.reader.applied()
+		s.reader.cursor = cursor
+		s.reader.out = append(s.reader.out,
+			item{kind: itemChange, state: state, before: row("a"), after: row("b"), position: "4"},
+			item{kind: itemChange, state: state, before: row("b"), after: row("c"), position: "6"})
+		s.reader.gather()
+		return s.reader.out
+	}
+	both := gathered("3")
+	require.Len(t, both, 1)
+	require.Equal(t, [2]store.Row{row("a"), row("c")}, [2]store.Row{both[0].before, both[0].after})
+	last := gathered("5")
+	require.Len(t, last, 2)
+	require.Equal(t, [2]store.Row{row("b"), row("c")}, [2]store.Row{last[1].before, last[1].after})
+}
