@@ -82,10 +82,22 @@ func attached(ctx context.Context, r store.Reader, mapName string) (mode, *Defin
 	}
 	m, ok := found[mapName]
 	if !ok || m.Mode == modeOff {
-		return mode{}, nil, &Refusal{Message: "map " + mapName + " is not attached", Hint: "run it"}
+		return mode{}, nil, detached(ctx, r, mapName)
 	}
 	def, err := definition(ctx, r, mapName, m.Run)
 	return m, def, err
+}
+
+// detached refuses what needs an attached map, and says why it is not, where a stream has taken it off.
+func detached(ctx context.Context, r store.Reader, mapName string) error {
+	rows, err := r.Select(ctx, byMap(store.AlarmTable, mapName))
+	if err != nil {
+		return fmt.Errorf("read alarm: %w", err)
+	}
+	for _, row := range rows {
+		return &Refusal{Message: "map " + mapName + " was taken off: " + row[2].S, Hint: "run it again"}
+	}
+	return &Refusal{Message: "map " + mapName + " is not attached", Hint: "run it"}
 }
 
 // Progress tells how much has been applied and how much is left.

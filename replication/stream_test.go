@@ -157,3 +157,15 @@ func TestWhatWasAppliedIsNotGathered(t *testing.T) {
 	require.Len(t, last, 2)
 	require.Equal(t, [2]store.Row{row("b"), row("c")}, [2]store.Row{last[1].before, last[1].after})
 }
+
+// TestWhyAMapIsNotAttached: what needs an attached map says why a stream has taken it off.
+func TestWhyAMapIsNotAttached(t *testing.T) {
+	t.Parallel()
+	s, _, _ := between(t)
+	lost := &store.GapError{Reason: "the log is gone", Next: "9"}
+	require.NoError(t, s.lose(t.Context(), lost))
+	_, err := s.engine.NewReplay(t.Context(), "items", 0)
+	var refused *Refusal
+	require.ErrorAs(t, err, &refused)
+	require.Contains(t, refused.Message, "the log is gone")
+}
