@@ -71,6 +71,7 @@ const (
 	sqlSetSlot = `INSERT INTO ` + slotTable + ` (id, name, since, system, timeline, confirmed, idle) VALUES (1, $1, $2, $3, $4::bigint, '', '')
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, since = excluded.since, system = excluded.system, timeline = excluded.timeline,
 			confirmed = '', idle = ''`
+	sqlForgetSlot = `DELETE FROM ` + slotTable + ` WHERE id = 1`
 	sqlSetIdle    = `UPDATE ` + slotTable + ` SET confirmed = $1, idle = $2 WHERE id = 1`
 	sqlCreateSlot = `SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot($1, 'pgoutput')`
 	sqlDropSlot   = `SELECT pg_catalog.pg_drop_replication_slot(slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_name = $1`
@@ -182,18 +183,35 @@ func (s *Store) Dormant(ctx context.Context) (bool, error) {
 	return !some, err
 }
 
-// provideSlot makes the slot where there is none. While tables are captured one that is missing was taken away, and
-// another in its place would hide what was lost: Open tells.
+// provideSlot makes the slot where there is none, or one whose maker died before it could note it. While tables are captured
+// one that is missing was taken away, and another in its place would hide what was lost: Open tells.
 func (s *Store) provideSlot(ctx context.Context) error {
 	name, err := s.slotName(ctx)
 	if err != nil {
 		return err
 	}
 	found, err := s.findSlot(ctx, name)
-	if err != nil || found != nil {
+	if err != nil {
 		return err
 	}
 	if some, err := s.captured(ctx); err != nil || some {
+		return err
+	}
+	if found != nil {
+		noted, err := s.noted(ctx, name)
+		if err != nil || noted || !found.ours {
+			return err
+		}
+		if _, err := s.replica.row(ctx, sqlDropSlot, name); err != nil {
+			return fault(err)
+		}
+	}
+	// What is noted of an earlier slot must not be taken for this one's.
+	err = s.writing(ctx, func(c *session) error {
+		_, err := c.change(ctx, sqlForgetSlot)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	lsn, err := s.createSlot(ctx, name)
@@ -208,6 +226,16 @@ func (s *Store) provideSlot(ctx context.Context) error {
 		_, err := c.change(ctx, sqlSetSlot, textParam(name), textParam(lsn), textParam(sys.id), textParam(sys.timeline))
 		return err
 	})
+}
+
+// noted reports whether our table knows of the slot.
+func (s *Store) noted(ctx context.Context, name string) (bool, error) {
+	var about *slotNote
+	err := s.reading(ctx, func(c *session) (err error) {
+		about, err = note(ctx, c)
+		return err
+	})
+	return about != nil && about.name == name, err
 }
 
 // createSlot waits until the transactions that are open now have ended.

@@ -31,3 +31,23 @@ func TestASlotIsNotDroppedUnderACapture(t *testing.T) {
 	require.NoError(t, <-released)
 	require.Equal(t, "1", u.text(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"))
 }
+
+// A slot whose maker died before it could note it holds nothing that anybody needs: another is made, and the log is whole.
+func TestASlotThatNobodyNotedIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	u := newUsers(t)
+	require.NoError(t, u.exec("CREATE TABLE items (id int PRIMARY KEY)"))
+	rel := u.relation(t, "items")
+	require.NoError(t, u.store.Capture(t.Context())) // the ledger
+	require.NoError(t, u.exec("SELECT pg_create_logical_replication_slot('dualwrite_' || oid, 'pgoutput') FROM pg_database WHERE datname = current_database()"))
+	require.NoError(t, u.store.Capture(t.Context(), *rel))
+	log, err := u.store.Open(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, log.Close()) })
+	require.NoError(t, u.exec("INSERT INTO items VALUES (1)"))
+	require.Eventually(t, func() bool {
+		batch, err := log.Next(t.Context(), 100)
+		require.NoError(t, err)
+		return len(batch.Changes) == 1
+	}, 20*time.Second, time.Millisecond)
+}
