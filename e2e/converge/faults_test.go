@@ -56,10 +56,10 @@ func (l *lane) faults() []fault {
 		}},
 		{name: "signals repeated", make: func(int) {
 			l.run.await(harness.Running)
-			for _, name := range []string{"pause", "pause", "resume", "resume"} {
-				l.run.link.Temporal("workflow", "signal", "-w", l.run.link.Workflow("item"), "--name", name)
-			}
+			l.run.signal("pause", "pause")
+			l.run.link.Await("item", harness.Paused)
 			l.run.more()
+			l.run.signal("resume", "resume")
 		}},
 		{name: "everything locked", make: func(side int) {
 			release := l.run.sides()[side].Hold()
@@ -115,6 +115,14 @@ func (l *lane) serverFaults() []fault {
 
 // ours are the sessions of dualwrite.
 const ours = "application_name = 'dualwrite' AND backend_type = 'client backend'"
+
+// signal sends signals to the workflow of the items, by Temporal's own command.
+func (r *run) signal(names ...string) {
+	r.t.Helper()
+	for _, name := range names {
+		r.link.Temporal("workflow", "signal", "-w", r.link.Workflow("item"), "--name", name)
+	}
+}
 
 // end has the server end, or cancel, what some of its processes do.
 func (r *run) end(side int, how, which string) {
