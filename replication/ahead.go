@@ -39,7 +39,7 @@ func (s *Stream) readAhead(ctx context.Context) {
 func (s *Stream) readUsers(ctx context.Context) (more bool, err error) {
 	if len(s.unread) == 0 {
 		if err := s.next(ctx); err != nil || len(s.unread) == 0 {
-			return false, err
+			return false, nil // what is wrong is met again when it is the log's turn
 		}
 	}
 	n := 0

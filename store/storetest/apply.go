@@ -91,13 +91,14 @@ func outcomes() []outcome {
 	}
 }
 
-// check runs the write by Apply, then on the same rows by ApplyEach.
+// check runs the write by Apply, then on the same rows by ApplyEach and by ApplyBeside.
 func (o outcome) check(b *bundle) {
 	rel := b.followItems()
 	write := store.Write{Relation: rel, Guard: o.guard, Key: o.key, Before: o.before, After: o.after}
 	for _, way := range []func(store.Tx, []store.Write) ([]store.Result, error){
 		func(tx store.Tx, w []store.Write) ([]store.Result, error) { return tx.Apply(b.ctx, w) },
 		func(tx store.Tx, w []store.Write) ([]store.Result, error) { return tx.ApplyEach(b.ctx, w) },
+		b.applyBeside,
 	} {
 		b.user(remove("items", nil))
 		for _, r := range o.initial {
@@ -195,6 +196,23 @@ func applyOverwrites(b *bundle) {
 		}
 		b.wantRows("rows", b.rows(rel), rows...)
 	}
+}
+
+// applyBeside makes writes while another transaction reads.
+func (b *bundle) applyBeside(tx store.Tx, writes []store.Write) ([]store.Result, error) {
+	worked := 0
+	results, err := tx.ApplyBeside(b.ctx, writes, func() {
+		worked++
+		view, err := b.Store.View(b.ctx)
+		b.must(err)
+		_, err = view.Select(b.ctx, store.Query{Table: store.QueueTable})
+		b.must(err)
+		b.must(view.Close())
+	})
+	if worked > 1 {
+		b.Fatalf("the work was called %d times", worked)
+	}
+	return results, err
 }
 
 func applyUnmapped(b *bundle) {
