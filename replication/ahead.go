@@ -25,7 +25,7 @@ func (s *Stream) readAhead(ctx context.Context) {
 	defer cancel()
 	s.reader.applied()
 	s.ahead.begun = true
-	for more := true; more; {
+	for more := true; more && ctx.Err() == nil; {
 		if more, s.ahead.err = s.readUsers(ctx); s.ahead.err != nil {
 			return
 		}
