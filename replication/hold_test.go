@@ -300,3 +300,22 @@ func TestARetryThatFailsAgainIsNoEffect(t *testing.T) {
 	}
 	require.ElementsMatch(t, []string{"!1", "x"}, keys, "nobody has deleted the row")
 }
+
+// A held row had another key in between, at which the master wrote a row of its own meanwhile: the retry, which goes from the first
+// key to the last, has that row sent.
+func TestARetryAsksForRowsAtKeysInBetween(t *testing.T) {
+	t.Parallel()
+	w := holding(t)
+	w.does(t, 1, change{"insert", "!1", "u1"})
+	w.does(t, 0, change{"insert", "p", "u1"})
+	w.does(t, 0, change{"move", "p", "q"})
+	w.does(t, 1, change{"insert", "q", "master"})
+	w.does(t, 0, change{"move", "q", "r"})
+	w.does(t, 0, change{"update", "r", "mine"})
+	w.does(t, 1, change{"delete", "!1", ""})
+	require.NoError(t, w.retry())
+	require.NoError(t, w.settle())
+	require.Empty(t, w.heldNow(t))
+	require.ElementsMatch(t, w.dbs[1].Rows("b"), w.dbs[0].Rows("a"))
+	require.Contains(t, w.rightRows(), "q")
+}
