@@ -148,6 +148,7 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	r.worker = r.link.Work()
 	r.users = begin(both)
 	r.link.Do("run", "part", "--related", "--yes", "--no-wait")
+	r.attached()
 	r.fail(2)
 	r.await(harness.Running)
 	live := [2]int64{both[0].tokens.Load(), both[1].tokens.Load()}
@@ -247,6 +248,22 @@ func (r *run) await(status harness.Status) {
 }
 
 func (r *run) sides() [2]*harness.Database { return [2]*harness.Database{r.link.Left, r.link.Right} }
+
+// attached waits until both maps are under capture: a worker that dies before costs a minute, and two refuse the run.
+func (r *run) attached() {
+	r.t.Helper()
+	for side, d := range r.sides() {
+		maps := r.lane.ledger(side, "SELECT count(*) FROM %s", "mode")
+		for left := patience(); ; {
+			if n, err := d.Try(maps); err == nil && n == fmt.Sprint(len(tables)) {
+				break
+			}
+			if !left() {
+				r.t.Fatalf("%s: the maps are not attached", d.Side)
+			}
+		}
+	}
+}
 
 // settle waits until nothing is queued, and what failed for a reference has been tried again by itself.
 func (r *run) settle() {

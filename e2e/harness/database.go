@@ -67,6 +67,13 @@ func (d *Database) try(sql string) (string, error) {
 	return out.String(), nil
 }
 
+// Try is the first row of a query, which may fail.
+func (d *Database) Try(query string) (string, error) {
+	out, err := d.try(query + ";\n")
+	first, _, _ := strings.Cut(out, "\n")
+	return first, err
+}
+
 // Exec carries out statements; each is a transaction of its own unless they say BEGIN and COMMIT.
 func (d *Database) Exec(statements ...string) {
 	d.t.Helper()
