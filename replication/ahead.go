@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -9,6 +10,10 @@ import (
 
 // aheadPatience bounds what is done while a transaction is open on the other side.
 const aheadPatience = time.Second
+
+// errReadAhead ends an attempt that could otherwise go on without one map: what it has to apply to the others was let go of when
+// it read ahead, and the next attempt reads it again.
+var errReadAhead = store.Because("the stream begins anew without a map that it had to drop", errors.New("more was read already"))
 
 // prepared is what was read and decided about beside the transaction before.
 type prepared struct {

@@ -94,8 +94,8 @@ func detached(ctx context.Context, r store.Reader, mapName string) error {
 	if err != nil {
 		return fmt.Errorf("read alarm: %w", err)
 	}
-	for _, row := range rows {
-		return &Refusal{Message: "map " + mapName + " was taken off: " + row[2].S, Hint: "run it again"}
+	if len(rows) > 0 {
+		return &Refusal{Message: "map " + mapName + " was taken off: " + rows[0][2].S, Hint: "run it again"}
 	}
 	return &Refusal{Message: "map " + mapName + " is not attached", Hint: "run it"}
 }

@@ -162,7 +162,11 @@ func (s *Stream) restore(ctx context.Context, name, text string) error {
 func (s *Stream) Step(ctx context.Context) (Outcome, error) {
 	outcome, err := s.step(ctx)
 	if err != nil {
-		return Moved, s.stopped(ctx, err)
+		begun := s.ahead.begun
+		if err = s.stopped(ctx, err); err == nil && begun {
+			err = errReadAhead
+		}
+		return Moved, err
 	}
 	return outcome, nil
 }
