@@ -60,6 +60,18 @@ func (s *Stream) readUsers(ctx context.Context) (more bool, err error) {
 	return s.flood && len(s.unread) == 0 && s.reader.gather(), nil
 }
 
+// take turns the next n changes, at most, into items.
+func (s *Stream) take(ctx context.Context, n int) error {
+	n, err := s.reader.take(ctx, s.unread[:n])
+	if err != nil {
+		return err
+	}
+	s.unread = s.unread[n:]
+	s.unconfirmed += n
+	s.unpersisted += n
+	return nil
+}
+
 // mayReadAhead reports whether the transaction is worth it, and nothing in it needs the items that it is made of.
 func (f *flushing) mayReadAhead() bool {
 	return len(f.live) >= f.engine.ahead() && len(f.errands) == 0 && len(f.emptying) == 0 && !f.ahead.begun

@@ -236,18 +236,6 @@ func (s *Stream) next(ctx context.Context) error {
 	return nil
 }
 
-// take turns the next n changes, at most, into items.
-func (s *Stream) take(ctx context.Context, n int) error {
-	n, err := s.reader.take(ctx, s.unread[:n])
-	if err != nil {
-		return err
-	}
-	s.unread = s.unread[n:]
-	s.unconfirmed += n
-	s.unpersisted += n
-	return nil
-}
-
 // Dormant reports that there is no log to follow yet, so that Wait cannot tell when there is something to do.
 func (s *Stream) Dormant() bool { return s.log == nil }
 
