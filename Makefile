@@ -44,6 +44,11 @@ simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N
 mutants: go-present ## make deliberate defects, one after the other, and see that the tests notice each: ONLY=no-floor SEEDS=3000
 	@$(GO) -C tools run ./mutants -seeds $(or $(SEEDS),3000) $(if $(ONLY),-only $(ONLY))
 
+.PHONY: fuzz
+fuzz: go-present ## let Go search for input that decoders, parsers and quoting do not stand: TIME=1m each
+	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z]*' . | sed 's|/[^/]*_test.go:func | |' | while read -r folder name; do \
+		$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(or $(TIME),1m) "$$folder"; done
+
 .PHONY: soak
 soak: build sqlite3-present postgres-present ## seeds of the convergence test, as many as the time allows: DURATION=1h SEED=1000
 	@DUALWRITE_E2E_DURATION=$(or $(DURATION),1h) DUALWRITE_E2E_SEED=$(or $(SEED),1000) \
@@ -85,6 +90,15 @@ lint-workflows: bin/workflowcheck
 lint-shape: bin/shape
 	@bin/shape .
 
+# Known vulnerabilities that the program reaches, built as deploy/Dockerfile builds it. tools/vuln/go.mod names the program
+# that looks and the reports that it goes by: go get golang.org/x/vulndb@latest there brings new ones.
+RELEASED_WITH := go$(shell sed -n 's/^FROM golang:\([0-9.]*\).*/\1/p' deploy/Dockerfile)
+
+.PHONY: vulncheck
+vulncheck: bin/govulncheck ## look for known vulnerabilities in what the program uses
+	@reports=$$($(GO) -C tools/vuln mod download -json golang.org/x/vulndb | sed -n 's/.*"Dir": "\(.*\)".*/\1/p'); \
+		GOTOOLCHAIN=$(RELEASED_WITH) bin/govulncheck -db "file://$$reports/data/osv" ./cmd/...
+
 .PHONY: fmt
 fmt: ## format the Go code
 	@gofmt -w .
@@ -94,6 +108,9 @@ bin/staticcheck: tools/lint/go.mod tools/lint/go.sum | go-present
 
 bin/workflowcheck: tools/lint/go.mod tools/lint/go.sum | go-present
 	@$(GO) -C tools/lint build -o ../../$@ go.temporal.io/sdk/contrib/tools/workflowcheck
+
+bin/govulncheck: tools/vuln/go.mod tools/vuln/go.sum | go-present
+	@$(GO) -C tools/vuln build -o ../../$@ golang.org/x/vuln/cmd/govulncheck
 
 .PHONY: bin/testcount bin/shape
 bin/testcount bin/shape: go-present
