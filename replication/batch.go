@@ -25,6 +25,7 @@ type copyBatch struct {
 	gone    []store.Value
 	writes  []store.Write
 	of      []*copyRow // per write
+	made    []*change  // writes that have changed the database
 }
 
 // run makes the transaction; next is the leg's state once it is committed.
@@ -41,11 +42,14 @@ func (b *copyBatch) run(ctx context.Context, next *copyState) error {
 		if err := b.write(ctx, tx); err != nil {
 			return body{}, err
 		}
+		if err := newApplier(b.copy.engine, tx, phaseInitial, nil).effects(ctx, b.made); err != nil {
+			return body{}, err
+		}
 		if err := b.record(ctx, tx); err != nil {
 			return body{}, err
 		}
 		next.Counts.add(b.counts)
-		end := body{Copy: next, Noted: l.window.target.position}
+		end := body{Copy: next, Noted: l.window.target.position, Keys: writtenKeys(b.made)}
 		if !l.flow.overwrites() {
 			end.Seen = map[string]store.Position{b.copy.name: l.window.target.position}
 		}
@@ -164,7 +168,10 @@ func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 	}
 	f := b.leg.flow
 	for i, result := range results {
-		r := b.of[i]
+		r, w := b.of[i], &b.writes[i]
+		if result.Outcome == store.Applied {
+			b.made = append(b.made, &change{flow: f, name: b.copy.name, key: w.Key, after: w.After, insert: w.Before == nil})
+		}
 		if r.breaking {
 			if result.Outcome == store.Applied {
 				b.broke++

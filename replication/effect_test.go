@@ -132,3 +132,55 @@ func TestAColumnThatTheTargetFillsFlowsBack(t *testing.T) {
 	want := []store.Row{{store.Str("x"), store.Str("hello"), store.Int(7)}}
 	require.Equal(t, [2][]store.Row{want, want}, w.both())
 }
+
+func TestWhatATriggerMakesOfACopiedRowFlowsBack(t *testing.T) {
+	t.Parallel()
+	for _, side := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		tables := [2]memory.Table{table("a"), table("b")}
+		tables[side].Triggers = []memory.Trigger{appends("!")}
+		w := pairOf(t, tablemap.Map{}, tables, tablemap.Left)
+		require.NoError(t, w.dbs[side.Other()].Exec(func(u *memory.User) error {
+			return u.Insert(tables[side.Other()].Name, memory.Values{"k": store.Str("x"), "v": store.Str("hello")})
+		}))
+		require.NoError(t, w.settle())
+		want := []store.Row{{store.Str("x"), store.Str("hello!"), store.Int(7)}}
+		require.Equal(t, [2][]store.Row{want, want}, w.both())
+	}
+}
+
+// A copy's own rows are not taken for what the database made of them: they do not go back, where a user has changed the row.
+func TestARowThatIsCopiedIntoATableWithTriggersDoesNotGoBack(t *testing.T) {
+	t.Parallel()
+	audit := memory.Trigger{Name: "audit", After: func(*memory.User, store.Op, store.Row, store.Row) error { return nil }}
+	for _, master := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		w := pairOf(t, tablemap.Map{}, [2]memory.Table{table("a", audit), table("b", audit)}, master)
+		own := master.Other()
+		change := func(value string) error {
+			return w.dbs[own].Exec(func(u *memory.User) error {
+				n, err := u.Update(w.maps[0].def.Tables[own], memory.Values{"k": store.Str("x")}, memory.Values{"v": store.Str(value)})
+				if err == nil && n == 0 {
+					err = u.Insert(w.maps[0].def.Tables[own], memory.Values{"k": store.Str("x"), "v": store.Str(value)})
+				}
+				return err
+			})
+		}
+		require.NoError(t, change("before"))
+		changed := false
+		w.calls = func(side tablemap.Side, op string) {
+			if side == master && op == "committed" && !changed && len(w.both()[master]) > 0 {
+				changed = true
+				require.NoError(t, change("after"))
+			}
+			if side == own && op == "committed" && changed {
+				require.Equal(t, "after", w.both()[own][0][1].S, "only users of this side write the row")
+			}
+		}
+		require.NoError(t, w.settle())
+		require.True(t, changed, "the row was copied")
+		want := []store.Row{{store.Str("x"), store.Str("after"), store.Int(7)}}
+		require.Equal(t, [2][]store.Row{want, want}, w.both())
+		conflicts, err := w.engine.Conflicts(t.Context(), "pair", 10, 0)
+		require.NoError(t, err)
+		require.Empty(t, conflicts)
+	}
+}

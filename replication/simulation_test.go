@@ -45,7 +45,7 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	fifth := func(p *plan) { p.ahead = 0 }
+	fifth := func(p *plan) { p.ahead, p.triggers = 0, false }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
 	second := func(p *plan) { third(p); p.merges, p.repeats, p.retries = false, false, false }
@@ -104,6 +104,7 @@ type plan struct {
 	retries  bool // what is held is tried again now and then
 	quiet    int  // how many rows of ours make a transaction quiet; 0: none does
 	gathers  bool // maps that coalesce read on before they write
+	triggers bool // of users, which change nothing in mapped tables
 	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
 }
 
@@ -119,6 +120,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.merges, p.repeats, p.retries = late.IntN(5) == 0, late.IntN(4) == 0, late.IntN(2) == 0
 	p.quiet = max(0, late.IntN(6)-2)
 	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(4)
+	p.triggers = late.IntN(3) == 0
 	return p
 }
 

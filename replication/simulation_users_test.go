@@ -26,6 +26,9 @@ func tables(p plan, side tablemap.Side) []memory.Table {
 	n := namesOf(side)
 	rows := memory.Table{Name: n.rows, Key: []string{n.k}, Columns: []memory.Column{{Name: n.k, Type: words(), NotNull: true},
 		{Name: n.v, Type: words()}, {Name: n.n, Type: number64()}, {Name: n.u, Type: words()}, {Name: n.g, Type: words()}}}
+	if p.triggers {
+		rows.Triggers = []memory.Trigger{{Name: "audit", After: func(*memory.User, store.Op, store.Row, store.Row) error { return nil }}}
+	}
 	if p.unique {
 		rows.Unique = [][]string{{n.u}}
 	}

@@ -79,6 +79,8 @@ func fault(err error) error {
 		return store.Because("another reader holds the replication slot", err)
 	}
 	switch e.Code[:2] {
+	case "28":
+		return store.Because("the server refuses the login: the URL's password may be out of date (restart the worker with the new one), or pg_hba.conf lacks us", err)
 	case "08", "57":
 		return store.Because("the connection was ended by the server", err)
 	case "40", "53", "58":

@@ -65,16 +65,13 @@ func (s *Store) install(ctx context.Context) error {
 
 // publish makes the publications, which must be there before the slot.
 func publish(ctx context.Context, c *session) error {
-	ours := []string{capturedTable}
-	for _, t := range store.Ledger() {
-		if t.Captured {
-			ours = append(ours, quote(schema)+"."+quote(t.Name))
-		}
+	var ours []string
+	for _, name := range published() {
+		ours = append(ours, quote(schema)+"."+quote(name))
 	}
 	for name, sql := range map[string]string{
-		ledgerPublication: "CREATE PUBLICATION " + ledgerPublication + " FOR TABLE " + strings.Join(ours, ", ") + " WITH (publish = 'insert, update')",
-		usersPublication: "CREATE PUBLICATION " + usersPublication +
-			" WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)",
+		ledgerPublication: "CREATE PUBLICATION " + ledgerPublication + " FOR TABLE " + strings.Join(ours, ", ") + " WITH (" + publishOurs + ")",
+		usersPublication:  "CREATE PUBLICATION " + usersPublication + " WITH (" + publishUsers + ")",
 	} {
 		n, err := c.number(ctx, sqlPublicationAt, textParam(name))
 		if err != nil {

@@ -34,7 +34,7 @@ type Log struct {
 	last      store.Position // delivered
 	confirmed store.Position
 	flushed   pglogrepl.LSN // what the server may forget
-	lookedAt  time.Time     // when partitions were looked at
+	lookedAt  time.Time     // when captured tables and publications were looked at
 	idleAt    time.Time     // when the slot was last moved over log that held nothing for us
 }
 
@@ -107,7 +107,7 @@ func (l *Log) check(ctx context.Context) (pglogrepl.LSN, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := l.s.lookAtPartitions(ctx); err != nil {
+	if err := l.s.lookAtCapture(ctx); err != nil {
 		return 0, err
 	}
 	var about *slotNote
@@ -205,8 +205,8 @@ func (l *Log) Next(ctx context.Context, limit int) (store.Batch, error) {
 	if err != nil {
 		return store.Batch{}, fmt.Errorf("read log: %w", err)
 	}
-	if now := time.Now(); now.Sub(l.lookedAt) >= partitionsEvery {
-		if err := l.s.lookAtPartitions(ctx); err != nil && !errors.Is(err, store.ErrTransient) {
+	if now := time.Now(); now.Sub(l.lookedAt) >= captureEvery {
+		if err := l.s.lookAtCapture(ctx); err != nil && !errors.Is(err, store.ErrTransient) {
 			return store.Batch{}, err
 		}
 		l.lookedAt = now

@@ -3,13 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/dualwrite/dualwrite/store"
 )
-
-// partitionsEvery is how often a reader looks at the partitions of captured tables.
-const partitionsEvery = 5 * time.Second
 
 const (
 	// Rows that a transaction put there before it, or one before it, made the table a partition.

@@ -229,6 +229,16 @@ func (c *session) text(ctx context.Context, sql string, params ...param) (string
 	return out, err
 }
 
+// texts runs a query and returns the first column of its rows.
+func (c *session) texts(ctx context.Context, sql string) ([]string, error) {
+	var out []string
+	err := c.query(ctx, sql, nil, func(values [][]byte) error {
+		out = append(out, string(values[0]))
+		return nil
+	})
+	return out, fault(err)
+}
+
 // number is text for whole numbers; 0 for null or no row.
 func (c *session) number(ctx context.Context, sql string, params ...param) (int64, error) {
 	s, err := c.text(ctx, sql, params...)

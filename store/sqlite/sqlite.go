@@ -66,15 +66,18 @@ func Open(ctx context.Context, address string) (*Store, error) {
 		news: make(chan struct{}, 1)}, nil
 }
 
-// prepare makes the write connection what it must be. Reading a page finds out what cannot be read.
+// prepare makes the write connection what it must be. Reading a page finds out what cannot be read; that waits for whoever
+// commits to a database that is not in WAL mode yet.
 func prepare(ctx context.Context, c *conn) error {
+	if _, err := c.number(ctx, sqlSchemaVersion); err != nil {
+		return err
+	}
 	for _, pragma := range writerPragmas() {
 		if err := c.exec(ctx, pragma); err != nil {
 			return err
 		}
 	}
-	_, err := c.number(ctx, sqlSchemaVersion)
-	return err
+	return nil
 }
 
 const sqlUseWAL = "PRAGMA journal_mode=WAL"
