@@ -58,6 +58,9 @@ func (a *applier) apply(ctx context.Context, changes []*change) error {
 	if err := a.adopt(ctx, changes); err != nil {
 		return err
 	}
+	if err := a.findVacant(ctx, changes); err != nil {
+		return err
+	}
 	var clear []*change
 	each := a.careful || slices.ContainsFunc(changes, func(c *change) bool { return c.retry })
 	for i, c := range changes {
@@ -177,7 +180,10 @@ func (a *applier) settle(ctx context.Context, c *change, result store.Result) er
 	switch result.Outcome {
 	case store.Failed:
 		return a.holdRow(ctx, c, result.Err)
+	case store.Unchanged:
+		c.idle = c.after == nil && c.vacant
 	case store.Refused:
+		c.idle = c.after == nil && result.Current == nil
 		if done, err := a.refused(ctx, c, result.Current); done || err != nil {
 			return err
 		}

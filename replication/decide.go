@@ -17,6 +17,8 @@ type change struct {
 	insert bool      // the user inserted the row
 	retry  bool      // a person asked for it: what is held of the key gives way
 	noted  bool      // that it was sent has to be written down: it cannot be told from the log again
+	vacant bool      // there was no row at its key before this transaction's writes
+	idle   bool      // it deletes a row that was not there: another that is there by now is a user's
 	before store.Row // images in the target's columns
 	after  store.Row
 	fault  *fault // the images could not be translated

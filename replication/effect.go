@@ -31,7 +31,7 @@ func (a *applier) effects(ctx context.Context, changes []*change) error {
 		c := last[k]
 		// The row is not what a change meant that did not get through, and that is known already.
 		_, lost := a.resends[k]
-		failed := lost || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))]
+		failed := lost || c.idle || a.tokens[token(c.name, c.flow.target.Names()[:c.flow.target.Key], c.keyOf(k))]
 		return failed || !inserted[k] && !c.flow.def.Effects[c.flow.from.Other()]
 	})
 	stored, err := a.readBack(ctx, order, last)
@@ -51,6 +51,27 @@ func (a *applier) effects(ctx context.Context, changes []*change) error {
 		return fmt.Errorf("write effects: %w", err)
 	}
 	return nil
+}
+
+// findVacant finds out which rows that are to be deleted are not there, where a delete that changes nothing may be a trigger's
+// work: a database cannot lock what is not there, so a user may insert the row before the effects are looked at.
+func (a *applier) findVacant(ctx context.Context, changes []*change) error {
+	last := make(map[echoKey]*change)
+	var order []echoKey
+	for _, c := range changes {
+		if c.after == nil && c.fault == nil && c.flow.overwrites() && c.flow.def.Effects[c.flow.from.Other()] {
+			k := echoKey{c.name, c.entry.Key}
+			if last[k] == nil {
+				order = append(order, k)
+			}
+			last[k] = c
+		}
+	}
+	found, err := a.readBack(ctx, order, last)
+	for i, row := range found {
+		last[order[i]].vacant = row == nil
+	}
+	return err
 }
 
 // finalKeys are the keys whose rows the change decides.

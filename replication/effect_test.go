@@ -184,3 +184,56 @@ func TestARowThatIsCopiedIntoATableWithTriggersDoesNotGoBack(t *testing.T) {
 		require.Empty(t, conflicts)
 	}
 }
+
+// meanwhile is a database where, once we have written, users of other connections have inserted a row wherever there is none:
+// what is not there cannot be locked.
+type meanwhile struct {
+	store.Store
+	row store.Row
+}
+
+func (s meanwhile) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
+	tx, err := s.Store.Begin(ctx, m)
+	return &meanwhileTx{Tx: tx, row: s.row}, err
+}
+
+type meanwhileTx struct {
+	store.Tx
+	row     store.Row
+	written bool
+}
+
+func (tx *meanwhileTx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, error) {
+	tx.written = true
+	return tx.Tx.Apply(ctx, writes)
+}
+
+func (tx *meanwhileTx) Lookup(ctx context.Context, rel *store.Relation, keys []store.Row) ([]store.Row, error) {
+	rows, err := tx.Tx.Lookup(ctx, rel, keys)
+	for i := range rows {
+		if rows[i] == nil && tx.written {
+			rows[i] = tx.row
+		}
+	}
+	return rows, err
+}
+
+// A row that a user inserts where we had nothing to delete is not what the database made of our delete.
+func TestARowThatIsInsertedBesideAnIdleDeleteIsItsUsers(t *testing.T) {
+	t.Parallel()
+	audit := memory.Trigger{Name: "audit", After: func(*memory.User, store.Op, store.Row, store.Row) error { return nil }}
+	for _, master := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		w := newPairOf(t, tablemap.Map{}, [2]memory.Table{table("a", audit), table("b", audit)}, master)
+		w.write(t, tablemap.Left, memory.Values{"k": store.Str("x"), "v": store.Str("1")})
+		w.engine.Stores[1] = meanwhile{w.engine.Stores[1], store.Row{store.Str("x"), store.Str("a user's"), store.Int(7)}}
+		w.streams = [2]*replication.Stream{}
+		for side, name := range w.maps[0].def.Tables {
+			require.NoError(t, w.dbs[side].Exec(func(u *memory.User) error {
+				_, err := u.Delete(name, memory.Values{"k": store.Str("x")})
+				return err
+			}))
+		}
+		require.NoError(t, w.settle())
+		require.Equal(t, [2][]store.Row{{}, {}}, w.both())
+	}
+}

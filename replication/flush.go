@@ -2,6 +2,7 @@ package replication
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -27,12 +28,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	}
 	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
 		relaxed: s.target.Limits().Relaxed && !slices.ContainsFunc(errands, func(it *item) bool { return it.kind == itemNote })}}
-	err = f.run(ctx)
-	if isRowFault(err) {
-		f.careful = true
-		err = f.run(ctx)
-	}
-	if err != nil {
+	if err := f.patiently(ctx); err != nil {
 		return err
 	}
 	s.committed()
@@ -67,6 +63,9 @@ type flushing struct {
 	errands []*item
 	at      marker
 	careful bool
+
+	locked map[string]bool // maps whose table somebody else has locked for long
+	waited bool            // the last run ended at such a lock
 
 	names  []string // of the maps concerned
 	modes  map[string]mode
@@ -106,6 +105,9 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 			return body{}, nil, err
 		}
 	}
+	if err := f.divert(ctx, tx); err != nil {
+		return body{}, nil, err
+	}
 	if err := f.route(ctx, tx); err != nil {
 		return body{}, nil, err
 	}
@@ -122,6 +124,7 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	}
 	if len(f.live) > 0 {
 		if err := a.apply(ctx, f.live); err != nil {
+			f.waited = errors.Is(err, store.ErrBusy)
 			return body{}, nil, err
 		}
 	}

@@ -34,6 +34,7 @@ type Replay struct {
 	ahead  *page // read beside the last transaction; nil: none was
 
 	progress tablemap.ReplayProgress
+	begun    bool // a batch has got through: nobody keeps the table locked
 	careful  bool
 	then     *settling // when the last entry has been applied; nil until then
 }
@@ -119,7 +120,7 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	if r.ending == keepQueue && len(entries) == 0 {
 		return Done, nil
 	}
-	last := r.ending == turnLive && len(entries) < r.lastLimit()
+	last := r.ending == turnLive && len(entries) < r.lastLimit() && (r.begun || len(entries) == 0)
 	outcome, err := r.batch(ctx, entries, last)
 	if isRowFault(err) {
 		r.careful = true
@@ -221,6 +222,7 @@ func (r *Replay) batch(ctx context.Context, entries []entry, last bool) (Outcome
 	if last {
 		return Done, nil
 	}
+	r.begun = true
 	return Moved, nil
 }
 

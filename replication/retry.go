@@ -56,8 +56,8 @@ func (e *Engine) newRetryParts(ctx context.Context, mapName string, from tablema
 		return nil, err
 	}
 	if m.Mode != modeLive {
-		return nil, &Refusal{Message: "map " + mapName + " is not live: held rows are tried again only while it is Running",
-			Hint: "resume or run it first"}
+		return nil, &Refusal{Message: "map " + mapName + " is not live: held rows are tried again only while it is Running, and not catching up",
+			Hint: "run or resume it, or wait until it has caught up"}
 	}
 	f := newFlow(def, from, m.Master)
 	if !f.flows() {

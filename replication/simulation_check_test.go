@@ -121,6 +121,10 @@ func (w *world) beginRetry() error {
 				_, err = r.Step(w.ctx)
 			}
 		}
+		var refused *replication.Refusal
+		if errors.As(err, &refused) { // it catches up
+			continue
+		}
 		if err := mendable(err); err != nil {
 			return fmt.Errorf("retry %s: %w", c.def.Name, err)
 		}

@@ -17,6 +17,7 @@ type controller struct {
 	copying *replication.Copy
 	failed  int64 // of the last initial write
 	replays []*replication.Replay
+	behind  []tablemap.Side // from which the replays are; nil: from both
 }
 
 type want int
@@ -132,7 +133,11 @@ func (c *controller) copy() (replication.Outcome, error) {
 
 func (c *controller) replay() (replication.Outcome, error) {
 	if c.replays == nil {
-		for _, from := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		from := c.behind
+		if from == nil {
+			from = []tablemap.Side{tablemap.Left, tablemap.Right}
+		}
+		for _, from := range from {
 			r, err := c.engine.NewReplay(c.ctx, c.def.Name, from)
 			if err != nil {
 				c.replays = nil
@@ -149,7 +154,7 @@ func (c *controller) replay() (replication.Outcome, error) {
 	}
 	if outcome == replication.Done {
 		if c.replays = append(c.replays[:i:i], c.replays[i+1:]...); len(c.replays) == 0 {
-			c.replays, c.state = nil, isLive
+			c.replays, c.behind, c.state = nil, nil, isLive
 		}
 	}
 	return replication.Moved, nil
@@ -175,6 +180,19 @@ func (c *controller) leave() (replication.Outcome, error) {
 	case wantOff:
 		c.state = isStopping
 	default:
+		return c.catchUp(live[c.def.Name].Modes)
+	}
+	return replication.Moved, nil
+}
+
+// catchUp plays back what a stream has queued by itself.
+func (c *controller) catchUp(modes [2]string) (replication.Outcome, error) {
+	for side, mode := range modes {
+		if mode == "queue" {
+			c.behind, c.state = append(c.behind, tablemap.Side(side).Other()), isReplaying
+		}
+	}
+	if c.behind == nil {
 		return replication.Idle, nil
 	}
 	return replication.Moved, nil

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	fifth := func(p *plan) { p.ahead, p.triggers = 0, false }
+	fifth := func(p *plan) { p.ahead, p.triggers, p.locks = 0, false, false }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
 	second := func(p *plan) { third(p); p.merges, p.repeats, p.retries = false, false, false }
@@ -105,6 +106,7 @@ type plan struct {
 	quiet    int  // how many rows of ours make a transaction quiet; 0: none does
 	gathers  bool // maps that coalesce read on before they write
 	triggers bool // of users, which change nothing in mapped tables
+	locks    bool // users keep our writes waiting now and then
 	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
 }
 
@@ -120,7 +122,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.merges, p.repeats, p.retries = late.IntN(5) == 0, late.IntN(4) == 0, late.IntN(2) == 0
 	p.quiet = max(0, late.IntN(6)-2)
 	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(4)
-	p.triggers = late.IntN(3) == 0
+	p.triggers, p.locks = late.IntN(3) == 0, late.IntN(3) == 0
 	return p
 }
 
@@ -130,6 +132,8 @@ type world struct {
 	rand    *rand.Rand
 	late    *rand.Rand // for what was thought of later
 	latest  *rand.Rand // and later still
+	newest  *rand.Rand // and last
+	locked  [2]int     // how often our writes to a side still have to wait
 	ctx     context.Context
 	nowMs   int64
 	dbs     [2]*memory.Database
@@ -160,7 +164,7 @@ func run(seed int, change func(*plan)) (taken int, err error) {
 	p := draw(r, uint64(seed))
 	change(&p)
 	w := &world{plan: p, rand: r, late: rand.New(rand.NewPCG(uint64(seed), 9)),
-		latest: rand.New(rand.NewPCG(uint64(seed), 10)), ctx: context.Background(), nowMs: 1_000_000}
+		latest: rand.New(rand.NewPCG(uint64(seed), 10)), newest: rand.New(rand.NewPCG(uint64(seed), 11)), ctx: context.Background(), nowMs: 1_000_000}
 	defer func() { taken = w.taken }()
 	if err := w.build(); err != nil {
 		return 0, err
@@ -242,6 +246,9 @@ func (w *world) hook(side tablemap.Side, op string) error {
 	}
 	if w.crashes && w.rand.IntN(400) == 0 {
 		return store.Transient(errors.New("the connection is lost"))
+	}
+	if w.locks && strings.HasPrefix(op, "apply") && w.waits(side) {
+		return store.Busy(errors.New("a user has locked the table"))
 	}
 	return nil
 }

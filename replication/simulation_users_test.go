@@ -292,6 +292,18 @@ func show(rows []store.Row) string {
 	return strings.Join(cells, "|")
 }
 
+// waits reports whether users keep a write of ours waiting for longer than a database does.
+func (w *world) waits(side tablemap.Side) bool {
+	if w.locked[side] == 0 && w.newest.IntN(60) == 0 {
+		w.locked[side] = 1 + w.newest.IntN(8)
+	}
+	if w.locked[side] == 0 {
+		return false
+	}
+	w.locked[side]--
+	return true
+}
+
 // observe looks at a side after a commit of ours.
 func (u *users) observe(w *world, side tablemap.Side) error {
 	for _, row := range w.dbs[side].LedgerRows(store.HeldTable) {

@@ -35,7 +35,6 @@ type application struct {
 	target  target
 	tokens  atomic.Int64 // given out
 	written atomic.Int64 // transactions that were answered
-	deletes atomic.Bool  // rows may be deleted
 }
 
 // target is a database.
@@ -67,7 +66,7 @@ func (a *application) next() string {
 
 func (a *application) shared() string {
 	id := fmt.Sprintf("S-%d", a.chance.IntN(sharedKeys))
-	if a.deletes.Load() && a.chance.IntN(6) == 0 {
+	if a.chance.IntN(6) == 0 {
 		return a.remove("item", id)
 	}
 	return a.putItem(id)
@@ -76,7 +75,7 @@ func (a *application) shared() string {
 func (a *application) own() []string {
 	if a.chance.IntN(2) == 0 {
 		id := fmt.Sprintf("%s-%02d", a.prefix, a.chance.IntN(ownKeys))
-		if a.deletes.Load() && a.chance.IntN(4) == 0 {
+		if a.chance.IntN(4) == 0 {
 			return []string{a.remove("item", id)}
 		}
 		return []string{a.putItem(id)}
@@ -84,13 +83,13 @@ func (a *application) own() []string {
 	id := fmt.Sprintf("%s%s-%02d", a.prefix, family, a.chance.IntN(ownKeys))
 	part := fmt.Sprintf("%s-%d", id, a.chance.IntN(partsOf))
 	switch n := a.chance.IntN(10); {
-	case n == 0 && a.deletes.Load() && a.chance.IntN(3) == 0:
+	case n == 0 && a.chance.IntN(3) == 0:
 		var out []string
 		for i := range partsOf {
 			out = append(out, a.remove("part", fmt.Sprintf("%s-%d", id, i)))
 		}
 		return append(out, a.remove("item", id))
-	case n < 3 && a.deletes.Load():
+	case n < 3:
 		return []string{a.remove("part", part)}
 	}
 	token := a.token()

@@ -168,11 +168,14 @@ func (d *Database) Load(statement func(i int) string) (stop func() int) {
 }
 
 // Hold has a process of the application keep all others from writing, in a transaction, until the function that it
-// returns is called. Readers go on.
-func (d *Database) Hold() (release func()) {
+// returns is called: to the whole database, or, on PostgreSQL, to the tables named. Readers go on.
+func (d *Database) Hold(tables ...string) (release func()) {
 	d.t.Helper()
 	command, lock := d.application(context.Background()), "BEGIN IMMEDIATE;\n.print held\n"
-	if d.url != "" {
+	switch {
+	case d.url != "" && len(tables) > 0:
+		lock = "BEGIN;\nLOCK TABLE " + strings.Join(tables, ", ") + " IN EXCLUSIVE MODE;\n\\echo held\n"
+	case d.url != "":
 		lock = lockTables
 	}
 	pipe, err := command.StdinPipe()
