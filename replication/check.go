@@ -60,6 +60,11 @@ func (e *Engine) preflight(ctx context.Context, defs ...*Definition) ([]Finding,
 			f.remark(s, r)
 			all = append(all, f.list...)
 		}
+		found, err := e.checkOwner(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

@@ -46,6 +46,9 @@ func (e *Engine) Attach(ctx context.Context, in tablemap.AttachRequest) (tablema
 			return tablemap.AttachResult{}, fmt.Errorf("install ledger: %w", err)
 		}
 	}
+	if err := e.claim(ctx); err != nil {
+		return tablemap.AttachResult{}, err
+	}
 	for side, s := range e.Stores {
 		if !def.Map.Flows(tablemap.Side(side)) {
 			continue

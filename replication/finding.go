@@ -37,9 +37,11 @@ const (
 	ruleKeyNotUnique    rule = "key_not_unique"
 	ruleKeyNullable     rule = "key_nullable"
 	ruleKeyType         rule = "key_type"
+	ruleLedgerVersion   rule = "ledger_version"
 	ruleNoColumns       rule = "no_columns"
 	ruleNotNullUnmapped rule = "not_null_unmapped"
 	ruleNullable        rule = "nullable"
+	ruleOtherLink       rule = "other_link"
 	ruleParentUnmapped  rule = "parent_unmapped"
 	rulePrimaryNullable rule = "primary_key_nullable"
 	ruleReference       rule = "reference_not_carried"
@@ -78,9 +80,11 @@ func severities() map[rule]string {
 		ruleKeyNotUnique:    SeverityError,
 		ruleKeyNullable:     SeverityError,
 		ruleKeyType:         SeverityError,
+		ruleLedgerVersion:   SeverityError,
 		ruleNoColumns:       SeverityInfo,
 		ruleNotNullUnmapped: SeverityError,
 		ruleNullable:        SeverityWarning,
+		ruleOtherLink:       SeverityError,
 		ruleParentUnmapped:  SeverityWarning,
 		rulePrimaryNullable: SeverityWarning,
 		ruleReference:       SeverityWarning,

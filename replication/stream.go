@@ -69,6 +69,9 @@ func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, er
 	if err := s.load(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.recognize(ctx); err != nil {
+		return nil, s.stopped(ctx, err)
+	}
 	if err := s.open(ctx); err != nil {
 		_ = s.Close()
 		return nil, s.stopped(ctx, err)

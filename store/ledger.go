@@ -19,6 +19,7 @@ type LedgerColumn struct {
 
 // Names of the ledger's tables.
 const (
+	LinkTable       = "link"       // which link the ledger belongs to, and which ledger is on the other side
 	WriterTable     = "writer"     // the fence: one row per writer. Only Fence writes it
 	MarkerTable     = "marker"     // begin and end rows. Only Begin and Commit write it
 	ModeTable       = "mode"       // each map's mode on this side
@@ -53,6 +54,7 @@ func blob(name string) LedgerColumn    { return LedgerColumn{name, Blob} }
 // are Unix milliseconds.
 func Ledger() []LedgerTable {
 	return []LedgerTable{
+		{Name: LinkTable, Primary: 1, Columns: []LedgerColumn{text("name"), text("body")}},
 		{Name: WriterTable, Primary: 1, Columns: []LedgerColumn{text("name"), integer("epoch")}},
 		{Name: MarkerTable, Primary: 3, Captured: true, Columns: []LedgerColumn{
 			text("writer"), integer("seq"), text("what"), text("position"), text("map"), text("body"), integer("at")}},

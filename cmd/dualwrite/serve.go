@@ -26,6 +26,10 @@ func (s *session) serve(ctx context.Context, conn *starter.Connection, log *zap.
 	if err != nil {
 		return nil, s.unreachable(err)
 	}
+	if err := e.Owner(ctx); err != nil && !errors.Is(err, store.ErrTransient) {
+		closeStores()
+		return nil, err
+	}
 	w := worker.New(*s.link(), activities.Adapter{Engine: e}, conn, log)
 	v := &serving{worker: w, closeStores: closeStores}
 	if err := w.Start(ctx); err != nil {

@@ -17,9 +17,9 @@ const (
 )
 
 const (
-	sqlInstalled = `SELECT (pg_catalog.to_regclass('` + slotTable + `') IS NOT NULL)::int
+	sqlInstalled = `SELECT (pg_catalog.to_regclass('` + slotTable + `') IS NOT NULL)::int + (pg_catalog.to_regclass('` + schema + `.link') IS NOT NULL)::int
 		+ (SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication WHERE pubname IN ('` + ledgerPublication + `', '` + usersPublication + `'))`
-	installedParts = 3
+	installedParts = 4
 	// Two workers that install at once wait for each other.
 	sqlInstallLock   = `SELECT pg_catalog.pg_advisory_xact_lock(7391004)`
 	sqlHasSchema     = `SELECT pg_catalog.count(*) FROM pg_catalog.pg_namespace WHERE nspname = '` + schema + `'`
