@@ -191,7 +191,7 @@ func (f *flushing) breakers(ctx context.Context, tx store.Tx) error {
 		}
 		done[c.name] = true
 		over := c.state.recent.tripped()
-		if !over && c.state.recent.count > 0 {
+		if !over && (c.state.recent.count > 0 || c.state.holds) {
 			n, err := tx.Count(ctx, byMap(store.HeldTable, c.name))
 			if err != nil {
 				return fmt.Errorf("count held changes: %w", err)
@@ -308,8 +308,10 @@ func (f *flushing) count(a *applier) {
 		if t.applied > 0 {
 			f.progress.LagMs = t.lagMs
 		}
+		m := f.reader.maps[name]
+		m.holds = t.held > 0
 		for _, failed := range t.failed {
-			f.reader.maps[name].recent.add(failed)
+			m.recent.add(failed)
 		}
 	}
 	for _, name := range f.trips {

@@ -319,3 +319,38 @@ func TestARetryAsksForRowsAtKeysInBetween(t *testing.T) {
 	require.ElementsMatch(t, w.dbs[1].Rows("b"), w.dbs[0].Rows("a"))
 	require.Contains(t, w.rightRows(), "q")
 }
+
+// Two rows that the databases have numbered by themselves are not the same for having the same number: neither is written over
+// the other.
+func TestRowsUnderTheSameGeneratedNumber(t *testing.T) {
+	t.Parallel()
+	numbered := func(name string) memory.Table {
+		return memory.Table{Name: name, Key: []string{"k"}, Columns: []memory.Column{{Name: "k", Type: number64(), NotNull: true, Auto: true}, {Name: "u", Type: words()}}}
+	}
+	for _, master := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		w := newPairOf(t, keyed(), [2]memory.Table{numbered("a"), numbered("b")}, master)
+		for side, name := range []string{"a", "b"} {
+			require.NoError(t, w.dbs[side].Exec(func(u *memory.User) error {
+				return u.Insert(name, memory.Values{"k": store.Int(1), "u": store.Str("of " + name)})
+			}))
+		}
+		require.NoError(t, w.settle())
+		for side, name := range []string{"a", "b"} {
+			require.Equal(t, []store.Row{{store.Int(1), store.Str("of " + name)}}, w.dbs[side].Rows(name))
+			held := w.dbs[side].LedgerRows(store.HeldTable)
+			require.Len(t, held, 1)
+			require.Equal(t, string(store.CodeGeneratedKey), held[0][10].S)
+		}
+
+		// One of them gets another number: both are then on both sides.
+		require.NoError(t, w.dbs[1].Exec(func(u *memory.User) error {
+			_, err := u.Update("b", memory.Values{"k": store.Int(1)}, memory.Values{"k": store.Int(2)})
+			return err
+		}))
+		require.NoError(t, w.settle())
+		require.NoError(t, w.retry())
+		want := []store.Row{{store.Int(1), store.Str("of a")}, {store.Int(2), store.Str("of b")}}
+		require.Equal(t, [2][]store.Row{want, want}, w.both())
+		require.Zero(t, w.held())
+	}
+}

@@ -113,6 +113,7 @@ type mapState struct {
 	inOrder bool           // they are the change's own
 	dirty   bool
 	recent  window
+	holds   bool // something was held in the last transaction, if only to wait behind what was
 }
 
 // attached reports whether changes of the source count.

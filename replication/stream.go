@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/tablemap"
@@ -37,11 +38,12 @@ type Stream struct {
 
 	reached     store.Position // everything up to here is applied, or concerns nobody
 	confirmed   store.Position
-	unconfirmed int   // changes read since
-	unpersisted int   // changes read since the cursor was last written
-	skippedUser bool  // users' changes were among them
-	relaxed     bool  // what was committed since the cursor was last written by itself may not be durable yet
-	confirmedMs int64 // when
+	unconfirmed int  // changes read since
+	unpersisted int  // changes read since the cursor was last written
+	skippedUser bool // users' changes were among them
+	relaxed     bool // what was committed since the cursor was last written by itself may not be durable yet
+	began       time.Time
+	confirmedMs int64 // when, since it began: a clock that somebody sets back must not keep the log
 	persistedMs int64
 	loops       loopGuard
 	backlog     map[string]bool // maps that have, or may have, rows in the target's tables queue and sent
@@ -54,8 +56,7 @@ type Stream struct {
 func (e *Engine) NewStream(ctx context.Context, from tablemap.Side) (*Stream, error) {
 	s := &Stream{engine: e, from: from, source: e.Stores[from], target: e.Stores[from.Other()],
 		reader: newReader(e, from), backlog: make(map[string]bool), replayed: make(map[string][]replayed),
-		loops: make(loopGuard)}
-	s.confirmedMs, s.persistedMs = e.nowMs(), e.nowMs()
+		loops: make(loopGuard), began: e.Now()}
 	for _, st := range e.Stores {
 		if err := st.Capture(ctx); err != nil {
 			return nil, fmt.Errorf("install ledger: %w", err)
@@ -258,7 +259,7 @@ func (s *Stream) Close() error {
 
 // idle does what can wait until there is nothing to move.
 func (s *Stream) idle(ctx context.Context) error {
-	now := s.engine.nowMs()
+	now := s.elapsedMs()
 	holding := s.holding(now)
 	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) || holding {
 		if err := s.persist(ctx); err != nil {
@@ -270,6 +271,9 @@ func (s *Stream) idle(ctx context.Context) error {
 	}
 	return nil
 }
+
+// elapsedMs is how long the attempt has lasted, whatever becomes of the time of day.
+func (s *Stream) elapsedMs() int64 { return s.engine.Now().Sub(s.began).Milliseconds() }
 
 // holding reports whether the database keeps much log only because the cursor has not been written for a while. What the
 // echo book keeps, a written cursor would not free; and two streams must not answer each other's cursors for ever.
@@ -299,9 +303,8 @@ func (s *Stream) persist(ctx context.Context) error {
 
 // confirm lets go of the log up to what is durable on the target and no longer needed to judge echoes.
 func (s *Stream) confirm(ctx context.Context) error {
-	now := s.engine.nowMs()
-	s.unconfirmed, s.confirmedMs = 0, now
-	if s.prune(now) || s.relaxed {
+	s.unconfirmed, s.confirmedMs = 0, s.elapsedMs()
+	if s.prune(s.engine.nowMs()) || s.relaxed {
 		if err := s.persist(ctx); err != nil {
 			return err
 		}
@@ -372,7 +375,7 @@ func (s *Stream) committed() {
 		m.dirty = false
 	}
 	clear(s.reader.dirtySeqs)
-	s.unpersisted, s.skippedUser, s.persistedMs = 0, false, s.engine.nowMs()
+	s.unpersisted, s.skippedUser, s.persistedMs = 0, false, s.elapsedMs()
 }
 
 // stopped looks at an error: one that concerns maps is told to them, on the target, before it is returned.
