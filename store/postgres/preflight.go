@@ -43,7 +43,8 @@ const (
 				JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S' JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
 				JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = d.refobjsubid
 				WHERE d.refobjid = c.oid AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.classid = 'pg_catalog.pg_class'::regclass
-					AND a.attname = ANY ($3::text[]) AND NOT CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'UPDATE') END), '')
+					AND a.attname = ANY ($3::text[]) AND NOT CASE WHEN s.relkind = 'S' THEN pg_catalog.has_sequence_privilege(s.oid, 'UPDATE')
+						AND pg_catalog.has_sequence_privilege(s.oid, 'SELECT') END), '')
 		FROM pg_catalog.pg_class c,
 			LATERAL (SELECT bool_and(pg_catalog.has_column_privilege(c.oid, a, 'SELECT')) AS reads, bool_and(pg_catalog.has_column_privilege(c.oid, a, 'INSERT')) AS inserts,
 				bool_and(pg_catalog.has_column_privilege(c.oid, a, 'UPDATE')) AS updates FROM pg_catalog.unnest($2::text[]) AS a) may
@@ -225,7 +226,7 @@ func (p *preflight) table(c *session, u store.Use) error {
 	}
 	p.privileges(u, info, row)
 	if row[10] != "" {
-		p.add(store.RemarkSequence, rel.Table, "GRANT USAGE, UPDATE ON SEQUENCE "+row[10]+" TO "+quote(p.role)+";",
+		p.add(store.RemarkSequence, rel.Table, "GRANT SELECT, UPDATE ON SEQUENCE "+row[10]+" TO "+quote(p.role)+";",
 			"role %s may not move %s: rows that applications insert later may get numbers that copied rows have", p.role, row[10])
 	}
 	if rel.SkipTriggers && u.Written {
