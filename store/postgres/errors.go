@@ -15,6 +15,7 @@ import (
 
 // SQLSTATEs that we tell apart.
 const (
+	stateProtocol         = "08P01"
 	stateNotNull          = "23502"
 	stateForeignKey       = "23503"
 	stateUnique           = "23505"

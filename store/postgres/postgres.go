@@ -69,11 +69,23 @@ func OpenAs(ctx context.Context, address, replication string) (*Store, error) {
 	}
 	s := &Store{pool: pool, replica: replica, ledger: ledgerTables(), plans: newPlans(), patience: usualPatience, turn: make(chan struct{}, 1),
 		open: make(map[*session]struct{})}
-	if err := s.reading(ctx, func(*session) error { return nil }); err != nil {
+	if err := s.reading(ctx, func(c *session) error { return ours(ctx, c) }); err != nil {
 		pool.Close()
 		return nil, explain(err)
 	}
 	return s, nil
+}
+
+// errPooler says that the URL does not lead to the server itself.
+var errPooler = errors.New("this is a connection pooler, such as pgbouncer, which passes sessions on and their settings not: name the server itself")
+
+// ours sees whether a session has the settings that we have asked for.
+func ours(ctx context.Context, c *session) error {
+	got, err := c.text(ctx, "SELECT pg_catalog.current_setting('enable_mergejoin')")
+	if err == nil && got != sessionSettings()["enable_mergejoin"] {
+		return errPooler
+	}
+	return fault(err)
 }
 
 // Limits says how many rows of a copy one transaction may write.
@@ -185,7 +197,10 @@ func (s *Store) unseen(snapshot string) bool {
 
 // explain is an error of opening as a sentence.
 func explain(err error) error {
-	if errors.Is(err, store.ErrTransient) {
+	if e := pgError(err); e != nil && e.Code == stateProtocol && strings.Contains(e.Message, "startup parameter") {
+		err = errPooler
+	}
+	if errors.Is(err, store.ErrTransient) || errors.Is(err, errPooler) {
 		return err
 	}
 	return fmt.Errorf("database cannot be opened: %w", fault(err))

@@ -24,6 +24,7 @@ func sessionSettings() map[string]string {
 		"timezone":                            "UTC",
 		"extra_float_digits":                  "3",
 		"bytea_output":                        "hex",
+		"lc_monetary":                         "C",
 		"standard_conforming_strings":         "on",
 		"search_path":                         "",
 		"row_security":                        "off", // a policy that hides rows is an error, never a deleted row
