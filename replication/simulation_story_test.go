@@ -2,6 +2,7 @@ package replication_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -11,16 +12,17 @@ import (
 // story prints what happens in a simulation, for whoever looks into a failing seed: TRACE=1 make simulate SEED=… N=1.
 type story struct {
 	on   bool
+	out  io.Writer
 	told [2]map[string]bool // markers
 }
 
 func newStory() *story {
-	return &story{on: os.Getenv("TRACE") != "", told: [2]map[string]bool{{}, {}}}
+	return &story{on: os.Getenv("TRACE") != "", out: os.Stdout, told: [2]map[string]bool{{}, {}}}
 }
 
 func (s *story) tell(format string, args ...any) {
 	if s.on {
-		fmt.Printf(format+"\n", args...)
+		_, _ = fmt.Fprintf(s.out, format+"\n", args...)
 	}
 }
 

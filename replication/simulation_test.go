@@ -35,7 +35,8 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			for seed := start; seed < min(start+share, first+n); seed++ {
 				if err := simulate(seed); err != nil {
-					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1", seed, err, seed)
+					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1\n%s", seed, err, seed, shrunk(seed))
+					return // what this has to tell is enough
 				}
 			}
 		})
@@ -142,6 +143,7 @@ type world struct {
 	maps    []*controller
 	users   *users
 	story   *story
+	tape    *tape                               // of what chance decides; nil: none
 	calls   func(side tablemap.Side, op string) // of a store, in worlds that a test makes
 	hooked  bool                                // inside a hook: hooks do not nest
 	ending  bool                                // the writing has ended
@@ -160,29 +162,51 @@ func simulateAs(seed int, change func(*plan)) error {
 
 // run returns how many steps the engine took, too.
 func run(seed int, change func(*plan)) (taken int, err error) {
-	r := rand.New(rand.NewPCG(uint64(seed), 7))
-	p := draw(r, uint64(seed))
+	p, sources := begin(seed)
 	change(&p)
-	w := &world{plan: p, rand: r, late: rand.New(rand.NewPCG(uint64(seed), 9)),
-		latest: rand.New(rand.NewPCG(uint64(seed), 10)), newest: rand.New(rand.NewPCG(uint64(seed), 11)), ctx: context.Background(), nowMs: 1_000_000}
-	defer func() { taken = w.taken }()
+	w := newWorld(p, sources, newStory())
+	err = w.play()
+	return w.taken, err
+}
+
+// sources are where the chances of a world come from: those that were there first, and what was thought of later.
+type sources [4]rand.Source
+
+// begin is what a seed decides, and where all else that it decides comes from.
+func begin(seed int) (plan, sources) {
+	var all sources
+	for i, stream := range []uint64{7, 9, 10, 11} {
+		all[i] = rand.NewPCG(uint64(seed), stream)
+	}
+	return draw(rand.New(all[0]), uint64(seed)), all
+}
+
+func newWorld(p plan, from sources, s *story) *world {
+	return &world{plan: p, rand: rand.New(from[0]), late: rand.New(from[1]), latest: rand.New(from[2]), newest: rand.New(from[3]),
+		ctx: context.Background(), nowMs: 1_000_000, story: s}
+}
+
+// play runs the simulation.
+func (w *world) play() error {
 	if err := w.build(); err != nil {
-		return 0, err
+		return err
 	}
 	w.users.begin(w)
 	for range w.steps {
+		w.tape.next()
 		if err := w.step(); err != nil {
-			return 0, err
+			return err
 		}
 	}
+	w.tape.next()
 	w.ending = true
 	for _, c := range w.maps {
 		c.want = wantLive
 	}
 	if err := w.settle(); err != nil {
-		return 0, err
+		return err
 	}
-	return 0, w.check()
+	return w.check()
 }
 
 // BenchmarkSimulation tells how many steps the engine takes in a second of one core.
@@ -201,7 +225,7 @@ func BenchmarkSimulation(b *testing.B) {
 
 // build makes the databases and the maps.
 func (w *world) build() error {
-	w.users, w.story = newUsers(w), newStory()
+	w.users = newUsers(w)
 	for side := range w.dbs {
 		w.dbs[side] = memory.New(memory.Options{OnCall: func(op string) error { return w.hook(tablemap.Side(side), op) },
 			Clock: func() int64 { return w.nowMs }, CopyRows: 3, QuietRows: w.quiet, LetsGo: w.letsGo, Forgets: w.forgets})

@@ -28,7 +28,7 @@ const (
 
 // Figures of one pair's share in a build, and of one seed.
 const (
-	usualSeeds    = 3
+	usualSeeds    = 4
 	faultsPerSeed = 10
 )
 

@@ -3,6 +3,7 @@ package converge_test
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +62,17 @@ func (l *lane) faults() []fault {
 			l.run.more()
 			l.run.signal("resume", "resume")
 		}},
+		{name: "map terminated", make: func(int) {
+			l.run.await(harness.Running)
+			l.run.link.Temporal("workflow", "terminate", "-w", l.run.link.Workflow("item"), "--reason", "a fault")
+			l.run.more()
+			l.run.worker.Kill()
+			l.run.worker = l.run.link.Work() // it registers what runs by the ledgers
+		}},
+		{name: "map reset", make: func(int) {
+			l.run.await(harness.Running)
+			l.run.link.Temporal("workflow", "reset", "-w", l.run.link.Workflow("item"), "--type", "LastWorkflowTask", "--reason", "a fault")
+		}},
 		{name: "everything locked", make: func(side int) {
 			release := l.run.sides()[side].Hold()
 			l.run.moreOf(1 - side)
@@ -86,6 +98,12 @@ func (l *lane) serverFaults() []fault {
 			require.NoError(l.run.t, l.clusters[side].Stop(postgrestest.Immediate))
 			require.NoError(l.run.t, l.clusters[side].Run())
 		}},
+		{name: "server restarted", make: func(side int) {
+			require.NoError(l.run.t, l.clusters[side].Stop(postgrestest.Fast))
+			require.NoError(l.run.t, l.clusters[side].Run())
+		}},
+		{name: "one table locked", make: func(side int) { l.run.lockOne(side) }},
+		{name: "rows locked", make: func(side int) { l.run.lockRows(side) }},
 		{name: "reader ended", make: func(side int) { l.run.end(side, "pg_terminate_backend", "backend_type = 'walsender'") }},
 		{name: "sessions ended", make: func(side int) { l.run.end(side, "pg_terminate_backend", ours) }},
 		{name: "statement cancelled", make: func(side int) { l.run.end(side, "pg_cancel_backend", ours+" AND state <> 'idle'") }},
@@ -94,6 +112,11 @@ func (l *lane) serverFaults() []fault {
 			l.networks[side].Stall(true)
 			l.run.more()
 			l.networks[side].Stall(false)
+		}},
+		{name: "network slow", make: func(side int) {
+			l.networks[side].Slow(50 * time.Millisecond)
+			l.run.more()
+			l.networks[side].Slow(0)
 		}},
 		{name: "answers lost", make: func(side int) {
 			network := l.networks[side]
@@ -131,6 +154,29 @@ func (r *run) end(side int, how, which string) {
 	r.link.Until("a process that "+how+" concerns", func() bool {
 		return one(r.t, url, fmt.Sprintf("SELECT count(%s(pid)) FROM pg_stat_activity WHERE %s", how, which)) != "0"
 	})
+}
+
+// lockOne keeps a table locked until its map has gone to its queue for it.
+func (r *run) lockOne(side int) {
+	r.t.Helper()
+	r.await(harness.Running)
+	table := tables[r.chance.IntN(len(tables))]
+	release := r.sides()[side].Hold(table)
+	mode := fmt.Sprintf(r.lane.ledger(side, "SELECT mode FROM %s WHERE map = '", "mode")+"%s'", table)
+	r.link.Until("the map of a locked table is in its queue", func() bool {
+		got, err := r.sides()[side].Try(mode)
+		return err == nil && got == "queue"
+	})
+	release()
+}
+
+// lockRows keeps some rows locked for a while.
+func (r *run) lockRows(side int) {
+	r.t.Helper()
+	p := &postgres{url: r.sides()[side].URL()}
+	require.NoError(r.t, p.do("BEGIN; SELECT id FROM item WHERE id LIKE 'S-%' FOR UPDATE"))
+	r.moreOf(1 - side)
+	p.close()
 }
 
 func (r *run) cut(side int) {

@@ -148,7 +148,9 @@ type postgres struct {
 	conn *pgconn.PgConn
 }
 
-func (p *postgres) exec(statements string) error {
+func (p *postgres) exec(statements string) error { return p.do("BEGIN;\n" + statements + ";\nCOMMIT") }
+
+func (p *postgres) do(statements string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if p.conn == nil {
@@ -158,7 +160,7 @@ func (p *postgres) exec(statements string) error {
 		}
 		p.conn = conn
 	}
-	_, err := p.conn.Exec(ctx, "BEGIN;\n"+statements+";\nCOMMIT").ReadAll()
+	_, err := p.conn.Exec(ctx, statements).ReadAll()
 	if err != nil {
 		p.close()
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -21,6 +22,7 @@ type Proxy struct {
 	changed  *sync.Cond
 	relays   map[*relay]bool
 	stalled  bool
+	slow     time.Duration
 	mute     bool
 	refusing bool
 }
@@ -82,6 +84,9 @@ func (p *Proxy) carry(r *relay, to, from net.Conn, answers bool) {
 		if n > 0 && !p.pass(r, n, answers) {
 			continue
 		}
+		if delay := p.delay(); delay > 0 {
+			<-time.After(delay)
+		}
 		if _, broken := to.Write(buffer[:n]); broken != nil || err != nil {
 			return
 		}
@@ -138,6 +143,19 @@ func (p *Proxy) Cut() int {
 
 // Stall holds back everything, either way, or lets it pass again: the connections stay.
 func (p *Proxy) Stall(stalled bool) { p.set(&p.stalled, stalled) }
+
+// Slow delays everything by a time, either way; zero ends it.
+func (p *Proxy) Slow(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.slow = delay
+}
+
+func (p *Proxy) delay() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slow
+}
 
 // Mute loses what the server answers, or lets it pass again: its connections are of no use then, and have to be cut.
 func (p *Proxy) Mute(mute bool) { p.set(&p.mute, mute) }

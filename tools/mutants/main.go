@@ -220,7 +220,7 @@ func (l layer) fails(binary string, first, share int) (bool, error) {
 	}
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.Dir = filepath.Join("..", l.pkg)
-	cmd.Env = append(os.Environ(), "SEED="+strconv.Itoa(first), "N="+strconv.Itoa(share))
+	cmd.Env = append(os.Environ(), "SEED="+strconv.Itoa(first), "N="+strconv.Itoa(share), "SHRINK=no")
 	said, err := cmd.CombinedOutput()
 	var ended *exec.ExitError
 	switch {
