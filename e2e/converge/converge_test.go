@@ -157,6 +157,9 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	r.fail(2)
 	r.await(harness.Running)
 	live := [2]int64{both[0].tokens.Load(), both[1].tokens.Load()}
+	for _, a := range both {
+		a.live.Store(true)
+	}
 	r.fail(faultsPerSeed - 2)
 	r.users.end()
 	r.await(harness.Running)

@@ -35,6 +35,7 @@ type application struct {
 	target  target
 	tokens  atomic.Int64 // given out
 	written atomic.Int64 // transactions that were answered
+	live    atomic.Bool  // rows with parts may be deleted: while those are copied, one whose parent goes is an error to be seen to
 }
 
 // target is a database.
@@ -83,13 +84,13 @@ func (a *application) own() []string {
 	id := fmt.Sprintf("%s%s-%02d", a.prefix, family, a.chance.IntN(ownKeys))
 	part := fmt.Sprintf("%s-%d", id, a.chance.IntN(partsOf))
 	switch n := a.chance.IntN(10); {
-	case n == 0 && a.chance.IntN(3) == 0:
+	case n == 0 && a.live.Load() && a.chance.IntN(3) == 0:
 		var out []string
 		for i := range partsOf {
 			out = append(out, a.remove("part", fmt.Sprintf("%s-%d", id, i)))
 		}
 		return append(out, a.remove("item", id))
-	case n < 3:
+	case n < 3 && a.live.Load():
 		return []string{a.remove("part", part)}
 	}
 	token := a.token()
@@ -103,10 +104,10 @@ func (a *application) putItem(id string) string {
 		id, token, value(token))
 }
 
-// remove deletes a row, which gets a token of its own first.
+// remove deletes a row, which gets a token of its own first; where there is none, not one that comes between the two.
 func (a *application) remove(table, id string) string {
 	token := a.token() + checker.Tombstone
-	return fmt.Sprintf("UPDATE %[1]s SET token = '%[2]s', v = %[3]d WHERE id = '%[4]s'; DELETE FROM %[1]s WHERE id = '%[4]s'", table, token, value(token), id)
+	return fmt.Sprintf("UPDATE %[1]s SET token = '%[2]s', v = %[3]d WHERE id = '%[4]s'; DELETE FROM %[1]s WHERE id = '%[4]s' AND token = '%[2]s'", table, token, value(token), id)
 }
 
 // applications are those of both sides, at work.
