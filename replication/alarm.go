@@ -37,20 +37,16 @@ func (s *Stream) drop(ctx context.Context, table string, alarm tablemap.Alarm, c
 	if name == "" {
 		return cause
 	}
-	err := s.writer.do(ctx, marker{position: s.reached}, func(tx store.Tx) (body, error) {
+	err := s.aside(ctx, func(tx store.Tx) error {
 		found, err := modes(ctx, tx, name)
 		if err != nil {
-			return body{}, err
+			return err
 		}
-		if err := s.takeOff(ctx, tx, found[name], alarm); err != nil {
-			return body{}, err
-		}
-		return s.end(ctx, tx, body{})
+		return s.takeOff(ctx, tx, found[name], alarm)
 	})
 	if err != nil {
 		return err
 	}
-	s.committed()
 	if m := s.reader.maps[name]; m != nil {
 		m.Source, m.dirty = modeOff, true
 	}

@@ -157,7 +157,8 @@ func (e *emptying) nextQueued(ctx context.Context, view store.View) ([]store.Row
 	if e.queued = e.newest; len(rows) == e.rows {
 		e.queued = rows[len(rows)-1][0].Int64()
 	}
-	return keysOf(rows)
+	// What deletes a row need not be followed by another delete: the queue would double with each TRUNCATE.
+	return keysOf(slices.DeleteFunc(rows, func(row store.Row) bool { return entryOf(row).After == "" }))
 }
 
 // keysOf are the keys of entries of the queue, each once.

@@ -64,8 +64,7 @@ type flushing struct {
 	at      marker
 	careful bool
 
-	locked map[string]bool // maps whose table somebody else has locked for long
-	waited bool            // the last run ended at such a lock
+	waited bool // the last run ended at a lock that somebody else holds on a table of users
 
 	names  []string // of the maps concerned
 	modes  map[string]mode
@@ -75,6 +74,7 @@ type flushing struct {
 }
 
 func (f *flushing) run(ctx context.Context) error {
+	f.waited = false
 	if f.names = f.concerned(); len(f.changes) > 0 {
 		f.at.ahead = []store.Query{modesOf(f.names...), someToken, statsOf(f.names)}
 	}
@@ -104,9 +104,6 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 		if f.modes, err = modes(ctx, tx, f.names...); err != nil {
 			return body{}, nil, err
 		}
-	}
-	if err := f.divert(ctx, tx); err != nil {
-		return body{}, nil, err
 	}
 	if err := f.route(ctx, tx); err != nil {
 		return body{}, nil, err

@@ -49,7 +49,7 @@ func coalesce(changes []*change) []*change {
 		k := echoKey{c.name, c.entry.Key}
 		i, found := last[k]
 		mergeable := c.flow.def.Map.Coalesce && c.fault == nil && c.newKey == nil && !c.retry && !c.generated()
-		if found && mergeable && out[i] != nil {
+		if found && mergeable && out[i] != nil && out[i].after.Equal(c.before) { // else the other side's row came between the two
 			merged := *c
 			merged.latest = c.saw()
 			merged.before, merged.entry.Seen = out[i].before, out[i].entry.Seen

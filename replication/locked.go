@@ -20,10 +20,10 @@ func (f *flushing) patiently(ctx context.Context) error {
 		switch {
 		case isRowFault(err) && !f.careful:
 			f.careful = true
-		case !f.waited || f.locked != nil:
+		case !f.waited || try > lockTries:
 			return err
-		case try >= lockTries:
-			if f.locked, err = f.findLocked(ctx); err != nil {
+		case try == lockTries:
+			if err := f.divert(ctx); err != nil {
 				return err
 			}
 		}
@@ -32,22 +32,59 @@ func (f *flushing) patiently(ctx context.Context) error {
 	return nil
 }
 
-// findLocked finds out on which maps' tables the lock is, by trying each map's changes alone, without effect. It is not nil.
-func (f *flushing) findLocked(ctx context.Context) (map[string]bool, error) {
+// divert turns maps that are locked to their queue. Who supervises the map sees that, and has it catch up. It is a transaction
+// of its own: what goes to the queue after it, the target has not seen.
+func (f *flushing) divert(ctx context.Context) error {
+	locked, err := f.findLocked(ctx)
+	if err != nil || len(locked) == 0 {
+		return err
+	}
+	return f.aside(ctx, func(tx store.Tx) error {
+		found, err := modes(ctx, tx, locked...)
+		if err != nil {
+			return err
+		}
+		for _, name := range locked {
+			m := found[name]
+			if m.Mode != modeLive {
+				continue
+			}
+			m.Mode = modeQueue
+			if err := tx.Put(ctx, store.ModeTable, m.row()); err != nil {
+				return fmt.Errorf("write mode: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// aside makes a transaction of the stream that moves nothing: neither its position, nor what it remembers of the log, which it
+// may have read further.
+func (s *Stream) aside(ctx context.Context, work func(tx store.Tx) error) error {
+	was, err := parseBody(s.writer.cursor.Body)
+	if err != nil {
+		return err
+	}
+	return s.writer.do(ctx, marker{position: s.writer.cursor.Position}, func(tx store.Tx) (body, error) {
+		return body{SeenStream: was.SeenStream}, work(tx)
+	})
+}
+
+// findLocked finds out on which maps' tables the lock is, by trying each map's changes alone, without effect.
+func (f *flushing) findLocked(ctx context.Context) ([]string, error) {
 	of := make(map[string][]*change)
 	for _, c := range f.live {
 		of[c.name] = append(of[c.name], c)
 	}
-	locked := make(map[string]bool)
+	var locked []string
 	for _, name := range sortedKeys(of) {
 		if len(of) == 1 {
-			locked[name] = true
-			break
+			return []string{name}, nil
 		}
 		err := f.probe(ctx, of[name])
 		switch {
 		case errors.Is(err, store.ErrBusy):
-			locked[name] = true
+			locked = append(locked, name)
 		case err != nil && !isRowFault(err):
 			return nil, err
 		}
@@ -63,21 +100,4 @@ func (f *flushing) probe(ctx context.Context, changes []*change) error {
 	}
 	defer func() { _ = tx.Rollback() }()
 	return newApplier(f.engine, tx, phaseLive, f.modes).apply(ctx, changes)
-}
-
-// divert turns maps that are locked to their queue, in the transaction that puts their changes there. Who supervises the map
-// sees that, and has it catch up.
-func (f *flushing) divert(ctx context.Context, tx store.Tx) error {
-	for _, name := range sortedKeys(f.locked) {
-		m := f.modes[name]
-		if m.Mode != modeLive {
-			continue
-		}
-		m.Mode = modeQueue
-		f.modes[name] = m
-		if err := tx.Put(ctx, store.ModeTable, m.row()); err != nil {
-			return fmt.Errorf("write mode: %w", err)
-		}
-	}
-	return nil
 }

@@ -25,7 +25,7 @@ type settling struct {
 const settleMs = 30_000
 
 // NewAgain begins to try what is held of a map again, and of those that depend on it or it on them. nil: nothing is held for a
-// reference, so that there is nothing that trying again could mend by itself.
+// reference, nor waits behind nothing, so that trying again could mend nothing by itself.
 func (e *Engine) NewAgain(ctx context.Context, mapName string) (Stepper, error) {
 	s := &settling{engine: e, name: mapName}
 	names, err := s.concerned(ctx)
@@ -98,15 +98,15 @@ func (s *settling) find(ctx context.Context, st store.Store, names map[string]bo
 		return fmt.Errorf("open view: %w", err)
 	}
 	defer func() { _ = view.Close() }()
-	if some, err := heldForReference(ctx, view); !some || err != nil {
-		return err
-	}
 	all, err := modes(ctx, view)
 	if err != nil || all[s.name].Mode != modeLive {
 		return err
 	}
 	own, err := definition(ctx, view, s.name, all[s.name].Run)
 	if err != nil {
+		return err
+	}
+	if mends, err := s.mends(ctx, view, all, own); !mends || err != nil {
 		return err
 	}
 	for _, name := range sortedKeys(all) {
@@ -129,6 +129,30 @@ func (s *settling) find(ctx context.Context, st store.Store, names map[string]bo
 		}
 	}
 	return nil
+}
+
+// mends reports whether trying again may mend something: a change is held for a reference, or all that is held of the map and of
+// those that it refers to waits behind changes that are not held any more.
+func (s *settling) mends(ctx context.Context, view store.View, all map[string]mode, own *Definition) (bool, error) {
+	if some, err := heldForReference(ctx, view); some || err != nil {
+		return some, err
+	}
+	names := []string{s.name}
+	for _, name := range sortedKeys(all) {
+		if name != s.name && refersTo(own, name) {
+			names = append(names, name)
+		}
+	}
+	held := in(store.Query{Table: store.HeldTable}, "map", strs(names))
+	some, fails := false, false
+	for _, is := range []store.Comparison{store.Lt, store.Eq, store.Gt} {
+		rows, err := view.Select(ctx, limited(and(held, "code", is, store.Str(string(store.CodeWaiting))), 1))
+		if err != nil {
+			return false, fmt.Errorf("read held changes: %w", err)
+		}
+		some, fails = some || len(rows) > 0, fails || len(rows) > 0 && is != store.Eq
+	}
+	return some && !fails, nil
 }
 
 // heldForReference reports whether some change is held because of a row that it refers to, or that refers to its own.

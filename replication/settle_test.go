@@ -116,3 +116,42 @@ func TestNewAgain(t *testing.T) {
 	require.NoError(t, w.drive(again))
 	require.Equal(t, []string{"g foreign_key"}, w.heldNow(t), "the rows are in their queue")
 }
+
+// What waited behind a row of another map that a person has seen to is tried again: nothing is in front of it any more.
+func TestWhatWaitsBehindNothingIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, master := range []tablemap.Side{tablemap.Left, tablemap.Right} {
+		p := plan{tree: true}
+		right := tables(p, 1)
+		right[0].Triggers = refusing()
+		w := linkOf(t, mapsOf(p), [2][]memory.Table{tables(p, 0), right}, master)
+		require.NoError(t, w.settle())
+		left := namesOf(0)
+		require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+			if err := u.Insert(left.groups, memory.Values{left.k: store.Str("g"), left.v: store.Str("bad")}); err != nil {
+				return err
+			}
+			return u.Insert(left.rows, memory.Values{left.k: store.Str("c"), left.g: store.Str("g")})
+		}))
+		require.NoError(t, w.settle())
+		require.Equal(t, []string{"g check", "c waiting"}, w.heldNow(t))
+		again, err := w.engine.NewAgain(t.Context(), "rows")
+		require.NoError(t, err)
+		require.Nil(t, again, "a person has to see to the group")
+
+		require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+			_, err := u.Update(left.groups, memory.Values{left.k: store.Str("g")}, memory.Values{left.v: store.Str("good")})
+			return err
+		}))
+		require.NoError(t, w.settle())
+		retry, err := w.engine.NewRetry(t.Context(), "groups", nil)
+		require.NoError(t, err)
+		require.NoError(t, w.drive(retry))
+		require.Equal(t, []string{"c waiting"}, w.heldNow(t))
+		again, err = w.engine.NewAgain(t.Context(), "rows")
+		require.NoError(t, err)
+		require.NoError(t, w.drive(again))
+		require.Empty(t, w.heldNow(t))
+		require.Len(t, w.dbs[1].Rows(namesOf(1).rows), 1)
+	}
+}

@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/dualwrite/dualwrite/replication"
@@ -203,4 +204,50 @@ func (c *controller) finish(err error, next state) (replication.Outcome, error) 
 		c.state = next
 	}
 	return replication.Moved, mendable(err)
+}
+
+// patience is how many rounds everything may take to come to rest; when a failing seed is made short, less.
+func (w *world) patience() int {
+	if w.tape != nil {
+		return 500
+	}
+	return 20_000
+}
+
+// settle runs everything until nothing moves any more.
+func (w *world) settle() error {
+	quiet, waited := 0, !w.forgets
+	for range w.patience() {
+		w.nowMs += 5
+		moved := false
+		for _, db := range w.dbs {
+			db.Sync()
+		}
+		for side := range w.dbs {
+			outcome, err := w.stream(tablemap.Side(side))
+			if err := w.first(err); err != nil {
+				return err
+			}
+			moved = moved || outcome == replication.Moved
+		}
+		for _, c := range w.maps {
+			outcome, err := c.step()
+			if err := w.first(err); err != nil {
+				return err
+			}
+			moved = moved || outcome == replication.Moved
+		}
+		if quiet++; moved {
+			quiet = 0
+		}
+		if quiet > 3 && waited {
+			w.story.end(w)
+			return nil
+		}
+		if quiet > 3 { // a stream that has nothing to do notices within seconds that its target has forgotten
+			quiet, waited = 0, true
+			w.nowMs += 3000
+		}
+	}
+	return errors.New("does not come to rest")
 }
