@@ -189,6 +189,10 @@ func (e *Engine) meet(ctx context.Context, side tablemap.Side, peer string) erro
 	if err != nil {
 		return err
 	}
+	// Another map may have been attached meanwhile. From here on nobody else can do this.
+	if id, err = e.identityOf(ctx, side); err != nil || id == nil || id.Peer == peer {
+		return err
+	}
 	return w.do(ctx, marker{}, func(tx store.Tx) (body, error) {
 		busy, err := attachedIn(ctx, tx)
 		if err != nil {

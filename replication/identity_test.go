@@ -125,3 +125,32 @@ func TestAMapIsNotAttachedToAnotherDatabaseBesideOthers(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Contains(t, refused.Message, "right is another database than the one that left was kept equal with, and map other is not stopped")
 }
+
+// Two maps that are attached at the same time to databases that have never met do not get in each other's way.
+func TestMapsThatAreAttachedAtOnce(t *testing.T) {
+	t.Parallel()
+	maps := []tablemap.Map{{Name: "pair", Tables: [2]string{"a", "a"}}, {Name: "other", Tables: [2]string{"b", "b"}}}
+	w := linkOf(t, maps, [2][]memory.Table{{table("a"), table("b")}, {table("a"), table("b")}}, tablemap.Left)
+	fences := 0
+	w.calls = func(side tablemap.Side, op string) {
+		if op != "fence" || side != tablemap.Left {
+			return
+		}
+		if fences++; fences == 2 { // after the first of the ledger's own
+			_, err := w.engine.Attach(w.ctx, tablemap.AttachRequest{MapRun: tablemap.MapRun{Link: "pair", Map: "other", Run: 1}, Definition: maps[1]})
+			require.NoError(t, err)
+			_, err = w.engine.NewStream(w.ctx, tablemap.Right)
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, attach(w))
+	require.Greater(t, fences, 2)
+	_, err := w.engine.NewStream(w.ctx, tablemap.Right)
+	require.NoError(t, err)
+	live, err := w.engine.Live(t.Context())
+	require.NoError(t, err)
+	for _, name := range []string{"pair", "other"} {
+		require.Equal(t, tablemap.AlarmNone, live[name].Alarm.Kind, name)
+		require.Equal(t, [2]string{"queue", "queue"}, live[name].Modes, name)
+	}
+}
