@@ -206,9 +206,9 @@ func shrunk(seed int) string {
 	return fmt.Sprintf("of %d steps %d are enough, with %+v:\n%s%v", before, r.plan.steps, r.plan, told.String(), err)
 }
 
-// TestShrink makes a simulation that is said to fail where a user of the right side has written twice as small as that: all else
+// TestSimulationShrinks makes a simulation that is said to fail where a user of the right side has written twice as small as that: all else
 // is cut out.
-func TestShrink(t *testing.T) {
+func TestSimulationShrinks(t *testing.T) {
 	t.Parallel()
 	fails := func(from sources) func(attempt) ([]taped, error) {
 		return func(a attempt) ([]taped, error) {
