@@ -3,7 +3,9 @@ package replication
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -54,14 +56,22 @@ func (id *identity) write(ctx context.Context, tx store.Tx) error {
 func (e *Engine) Owner(ctx context.Context) error {
 	for _, side := range sides() {
 		found, err := e.checkOwner(ctx, side)
+		if err == nil {
+			err = refusalOf(found)
+		}
 		if err != nil {
 			return err
 		}
-		for _, f := range found {
-			return &Refusal{Message: f.place() + f.Message, Hint: f.Hint}
-		}
 	}
 	return nil
+}
+
+// refusalOf refuses what the first finding is about; nil: there is none.
+func refusalOf(found []Finding) error {
+	if len(found) == 0 {
+		return nil
+	}
+	return &Refusal{Message: found[0].place() + found[0].Message, Hint: found[0].Hint}
 }
 
 // checkOwner looks whether a side's ledger may be used by this link.
@@ -96,26 +106,18 @@ func (e *Engine) owner(ctx context.Context, r store.Reader, side tablemap.Side) 
 	return f.list, nil
 }
 
-func running(maps []string) string {
-	if len(maps) == 1 {
-		return "map " + maps[0] + " is not stopped"
+func running(names []string) string {
+	if len(names) == 1 {
+		return "map " + names[0] + " is not stopped"
 	}
-	return "maps " + strings.Join(maps, ", ") + " are not stopped"
+	return "maps " + strings.Join(names, ", ") + " are not stopped"
 }
 
 // attachedIn lists the maps that are not off.
 func attachedIn(ctx context.Context, r store.Reader) ([]string, error) {
 	all, err := modes(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, name := range sortedKeys(all) {
-		if all[name].Mode != modeOff {
-			names = append(names, name)
-		}
-	}
-	return names, nil
+	maps.DeleteFunc(all, func(_ string, m mode) bool { return m.Mode == modeOff })
+	return sortedKeys(all), err
 }
 
 // claim makes both ledgers this link's, and each other's.
@@ -154,11 +156,11 @@ func (e *Engine) claimSide(ctx context.Context, side tablemap.Side) (string, err
 	}
 	err = e.ops(ctx, side, marker{}, func(tx store.Tx) (body, error) {
 		found, err := e.owner(ctx, tx, side)
+		if err == nil {
+			err = refusalOf(found)
+		}
 		if err != nil {
 			return body{}, err
-		}
-		if len(found) > 0 {
-			return body{}, &Refusal{Message: found[0].place() + found[0].Message, Hint: found[0].Hint}
 		}
 		if id, err = readIdentity(ctx, tx); err != nil {
 			return body{}, err
@@ -193,7 +195,11 @@ func (e *Engine) meet(ctx context.Context, side tablemap.Side, peer string) erro
 	if id, err = e.identityOf(ctx, side); err != nil || id == nil || id.Peer == peer {
 		return err
 	}
-	return w.do(ctx, marker{}, func(tx store.Tx) (body, error) {
+	from, err := e.beginning(ctx, side.Other())
+	if err != nil {
+		return err
+	}
+	return w.do(ctx, marker{position: from}, func(tx store.Tx) (body, error) {
 		busy, err := attachedIn(ctx, tx)
 		if err != nil {
 			return body{}, err
@@ -208,6 +214,23 @@ func (e *Engine) meet(ctx context.Context, side tablemap.Side, peer string) erro
 		}
 		return body{}, id.write(ctx, tx)
 	})
+}
+
+// beginning is from where a log can be read that this link has not read yet. What others have let go of before is not missing.
+func (e *Engine) beginning(ctx context.Context, side tablemap.Side) (store.Position, error) {
+	dormant, err := e.Stores[side].Dormant(ctx)
+	if err != nil || dormant {
+		return "", err
+	}
+	log, err := e.Stores[side].Open(ctx, "")
+	var gap *store.GapError
+	switch {
+	case errors.As(err, &gap) && gap.Table == "":
+		return gap.Next, nil
+	case err != nil:
+		return "", fmt.Errorf("open log: %w", err)
+	}
+	return "", log.Close()
 }
 
 // recognize looks whether the stream's source is the database that its cursor is of.
