@@ -25,7 +25,7 @@ type copyBatch struct {
 	gone    []store.Value
 	writes  []store.Write
 	of      []*copyRow // per write
-	made    []*change  // writes that have changed the database
+	made    []*change  // writes that have changed the database, where it may do more
 }
 
 // run makes the transaction; next is the leg's state once it is committed.
@@ -167,9 +167,10 @@ func (b *copyBatch) write(ctx context.Context, tx store.Tx) error {
 		return err
 	}
 	f := b.leg.flow
+	effects := f.def.Effects[f.from.Other()] || f.def.Fills[f.from.Other()]
 	for i, result := range results {
 		r, w := b.of[i], &b.writes[i]
-		if result.Outcome == store.Applied {
+		if effects && result.Outcome == store.Applied {
 			b.made = append(b.made, &change{flow: f, name: b.copy.name, key: w.Key, after: w.After, insert: w.Before == nil})
 		}
 		if r.breaking {

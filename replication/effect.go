@@ -67,6 +67,9 @@ func (a *applier) findVacant(ctx context.Context, changes []*change) error {
 			last[k] = c
 		}
 	}
+	if len(order) == 0 {
+		return nil
+	}
 	found, err := a.readBack(ctx, order, last)
 	for i, row := range found {
 		last[order[i]].vacant = row == nil

@@ -3,6 +3,7 @@ package replication_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,27 +13,25 @@ import (
 	"github.com/dualwrite/dualwrite/tablemap"
 )
 
-// locking is a database one of whose tables a user has locked.
+// locking is a database of which a user keeps something locked.
 type locking struct {
 	store.Store
-	table *string // "": none
+	locked func(writes []store.Write) bool
 }
 
 func (s locking) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
 	tx, err := s.Store.Begin(ctx, m)
-	return lockingTx{tx, s.table}, err
+	return lockingTx{tx, s.locked}, err
 }
 
 type lockingTx struct {
 	store.Tx
-	table *string
+	locked func(writes []store.Write) bool
 }
 
 func (tx lockingTx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, error) {
-	for i := range writes {
-		if writes[i].Relation.Table == *tx.table {
-			return nil, store.Busy(errors.New("a user has locked the table"))
-		}
+	if tx.locked(writes) {
+		return nil, store.Busy(errors.New("a user has locked the table"))
 	}
 	return tx.Tx.Apply(ctx, writes)
 }
@@ -44,7 +43,9 @@ func TestALockedTableStopsItsMapAlone(t *testing.T) {
 	w := linkOf(t, maps, [2][]memory.Table{{table("one"), table("two")}, {table("one"), table("two")}}, tablemap.Left)
 	require.NoError(t, w.settle())
 	locked := "one"
-	w.engine.Stores[1] = locking{w.engine.Stores[1], &locked}
+	w.engine.Stores[1] = locking{w.engine.Stores[1], func(writes []store.Write) bool {
+		return slices.ContainsFunc(writes, func(w store.Write) bool { return w.Relation.Table == locked })
+	}}
 	w.streams[tablemap.Left] = nil
 	write := func(key string) {
 		require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
@@ -84,8 +85,8 @@ func TestALockedTableStopsItsMapAlone(t *testing.T) {
 func TestALockThatIsLetGoOfInTime(t *testing.T) {
 	t.Parallel()
 	w := newPair(t, tablemap.Map{}, [2]memory.Table{table("a"), table("b")})
-	none, tries := "", 0
-	w.engine.Stores[1] = lockedTwice{locking{w.engine.Stores[1], &none}, &tries}
+	tries := 0
+	w.engine.Stores[1] = locking{w.engine.Stores[1], func([]store.Write) bool { tries++; return tries <= 2 }}
 	w.streams[tablemap.Left] = nil
 	w.write(t, tablemap.Left, memory.Values{"k": store.Str("x")})
 	require.Equal(t, 3, tries)
@@ -93,27 +94,4 @@ func TestALockThatIsLetGoOfInTime(t *testing.T) {
 	live, err := w.engine.Live(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, [2]string{"live", "live"}, live["pair"].Modes)
-}
-
-// lockedTwice is a database whose first two writes to users' tables have to wait for too long.
-type lockedTwice struct {
-	locking
-	tries *int
-}
-
-func (s lockedTwice) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
-	tx, err := s.locking.Begin(ctx, m)
-	return lockedTwiceTx{tx, s.tries}, err
-}
-
-type lockedTwiceTx struct {
-	store.Tx
-	tries *int
-}
-
-func (tx lockedTwiceTx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, error) {
-	if *tx.tries++; *tx.tries <= 2 {
-		return nil, store.Busy(errors.New("a user has locked the table"))
-	}
-	return tx.Tx.Apply(ctx, writes)
 }

@@ -17,7 +17,7 @@ const (
 )
 
 const (
-	sqlInstalled = `SELECT (pg_catalog.to_regclass('` + slotTable + `') IS NOT NULL)::int + (pg_catalog.to_regclass('` + schema + `.link') IS NOT NULL)::int
+	sqlInstalled = `SELECT (pg_catalog.to_regclass('` + slotTable + `') IS NOT NULL)::int + (pg_catalog.to_regclass('` + schema + `.` + store.LinkTable + `') IS NOT NULL)::int
 		+ (SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication WHERE pubname IN ('` + ledgerPublication + `', '` + usersPublication + `'))`
 	installedParts = 4
 	// Two workers that install at once wait for each other.

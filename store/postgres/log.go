@@ -107,7 +107,7 @@ func (l *Log) check(ctx context.Context) (pglogrepl.LSN, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := l.s.lookAtCapture(ctx); err != nil {
+	if err := l.s.lookAtPartitions(ctx); err != nil {
 		return 0, err
 	}
 	var about *slotNote
