@@ -67,6 +67,7 @@ func (s *Stream) take(ctx context.Context, n int) error {
 		return err
 	}
 	s.unread = s.unread[n:]
+	s.cut = s.more && len(s.unread) == 0
 	s.unconfirmed += n
 	s.unpersisted += n
 	return nil

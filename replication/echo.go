@@ -77,3 +77,25 @@ func (b *echoBook) forget(mapName string) {
 	}
 	b.fifo, b.head = kept, 0
 }
+
+// prune shortens the echo book; true when what it has forgotten has to be written down before the log is confirmed.
+func (s *Stream) prune(nowMs int64) bool {
+	forgot := false
+	s.reader.echoes.prune(nowMs,
+		func(e echoEntry) bool {
+			m := s.reader.maps[e.mapName]
+			if m == nil {
+				return true
+			}
+			if e.position > m.horizon {
+				return false
+			}
+			m.Pruned, m.dirty, forgot = max(m.Pruned, e.position), true, true
+			return true
+		},
+		func(e echoEntry) {
+			m := s.reader.maps[e.mapName]
+			m.Floor, m.dirty, forgot = e.position, true, true
+		})
+	return forgot
+}

@@ -24,10 +24,13 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	errands := errandsOf(unit, s.reader.cursor)
 	if len(changes) == 0 && len(errands) == 0 {
 		s.skippedUser = s.skippedUser || len(unit) > 0
-		return nil
+		if s.cut {
+			return nil
+		}
+		return s.finish(ctx)
 	}
-	f := &flushing{Stream: s, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
-		relaxed: s.target.Limits().Relaxed && !slices.ContainsFunc(errands, func(it *item) bool { return it.kind == itemNote })}}
+	f := &flushing{Stream: s, cut: s.cut, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
+		relaxed: s.target.Limits().Relaxed && !s.cut && s.long == nil && !slices.ContainsFunc(errands, func(it *item) bool { return it.kind == itemNote })}}
 	if err := f.patiently(ctx); err != nil {
 		return err
 	}
@@ -59,6 +62,8 @@ func errandsOf(unit []item, cursor store.Position) []*item {
 // flushing is one attempt to apply a unit.
 type flushing struct {
 	*Stream
+	cut     bool // the unit ends inside a transaction of the source …
+	begun   bool // … of which this part has been begun
 	changes []*change
 	errands []*item
 	at      marker
@@ -78,19 +83,22 @@ func (f *flushing) run(ctx context.Context) error {
 	if f.names = f.concerned(); len(f.changes) > 0 {
 		f.at.ahead = []store.Query{modesOf(f.names...), someToken, statsOf(f.names)}
 	}
-	tx, err := f.writer.begin(ctx, f.at)
+	tx, err := f.begin(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }()
+	defer f.leave(tx)
 	b, a, err := f.fill(ctx, tx)
 	if err != nil {
 		return err
 	}
+	if f.cut {
+		f.prune(f.engine.nowMs()) // the book does not grow with the transaction
+	}
 	if b, err = f.end(ctx, tx, b); err != nil {
 		return err
 	}
-	if err := f.writer.commit(ctx, tx, f.at, b); err != nil {
+	if err := f.done(ctx, tx, b); err != nil {
 		return err
 	}
 	f.count(a)
@@ -116,8 +124,10 @@ func (f *flushing) fill(ctx context.Context, tx store.Tx) (body, *applier, error
 	if f.mayReadAhead() {
 		a.beside = func() { f.readAhead(ctx) }
 	}
-	if err := a.quietly(ctx, f.target, f.live); err != nil {
-		return body{}, nil, err
+	if !f.cut && f.long == nil {
+		if err := a.quietly(ctx, f.target, f.live); err != nil {
+			return body{}, nil, err
+		}
 	}
 	if len(f.live) > 0 {
 		if err := a.apply(ctx, f.live); err != nil {

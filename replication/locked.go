@@ -23,8 +23,12 @@ func (f *flushing) patiently(ctx context.Context) error {
 		case !f.waited || try > lockTries:
 			return err
 		case try == lockTries:
+			begun := f.abandon()
 			if err := f.divert(ctx); err != nil {
 				return err
+			}
+			if begun {
+				return errReadAhead
 			}
 		}
 		err = f.run(ctx)

@@ -15,6 +15,7 @@ type controller struct {
 	want    want
 	state   state
 	run     int
+	turns   int // how often the state has changed
 	copying *replication.Copy
 	failed  int64 // of the last initial write
 	replays []*replication.Replay
@@ -48,6 +49,12 @@ func (c *controller) forget() { c.copying, c.replays = nil, nil }
 func (c *controller) step() (replication.Outcome, error) {
 	c.wish()
 	c.taken++
+	was := c.state
+	defer func() {
+		if c.state != was {
+			c.turns++
+		}
+	}()
 	switch c.state {
 	case isOff:
 		return c.begin()

@@ -47,8 +47,8 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	sixth := func(*plan) {}
-	fifth := func(p *plan) { p.ahead, p.triggers, p.locks = 0, false, false }
+	sixth := func(p *plan) { p.stretch = 0 }
+	fifth := func(p *plan) { sixth(p); p.ahead, p.triggers, p.locks = 0, false, false }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
 	second := func(p *plan) { third(p); p.merges, p.repeats, p.retries = false, false, false }
@@ -113,6 +113,7 @@ type plan struct {
 	triggers bool // of users, which change nothing in mapped tables
 	locks    bool // users keep our writes waiting now and then
 	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
+	stretch  int  // changes that a log delivers at once, so that longer transactions are cut; 0: any number
 }
 
 func draw(r *rand.Rand, seed uint64) plan {
@@ -128,6 +129,7 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.quiet = max(0, late.IntN(6)-2)
 	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(4)
 	p.triggers, p.locks = late.IntN(3) == 0, late.IntN(3) == 0
+	p.stretch = max(0, late.IntN(6)-2)
 	return p
 }
 
@@ -232,7 +234,7 @@ func (w *world) build() error {
 	w.users = newUsers(w)
 	for side := range w.dbs {
 		w.dbs[side] = memory.New(memory.Options{OnCall: func(op string) error { return w.hook(tablemap.Side(side), op) },
-			Clock: func() int64 { return w.nowMs }, CopyRows: 3, QuietRows: w.quiet, LetsGo: w.letsGo, Forgets: w.forgets})
+			Clock: func() int64 { return w.nowMs }, CopyRows: 3, QuietRows: w.quiet, LetsGo: w.letsGo, Forgets: w.forgets, Batch: w.stretch})
 		if err := w.dbs[side].Create(tables(w.plan, tablemap.Side(side))...); err != nil {
 			return err
 		}
@@ -328,6 +330,8 @@ func (w *world) crash() {
 		return
 	}
 	w.streams = [2]*replication.Stream{}
+	w.dbs[0].Abort()
+	w.dbs[1].Abort()
 	for _, c := range w.maps {
 		c.forget()
 	}
@@ -355,10 +359,12 @@ func (w *world) stream(from tablemap.Side) (replication.Outcome, error) {
 		}
 		return replication.Moved, mendable(err)
 	}
-	if w.crashes && w.rand.IntN(60) == 0 { // a second attempt begins while the first still runs
+	// A second attempt begins while the first still runs. In the end a log that comes in small stretches would never be read.
+	if w.crashes && w.rand.IntN(60) == 0 && !(w.ending && w.stretch > 0) {
 		stale := w.streams[from]
 		if w.streams[from], err = w.engine.NewStream(w.ctx, from); err != nil {
 			w.streams[from] = nil
+			w.dbs[from.Other()].Abort() // the first may have been in the middle of a transaction
 			return outcome, mendable(err)
 		}
 		if _, err := stale.Step(w.ctx); err != nil && !errors.Is(err, store.ErrFenced) {
@@ -368,6 +374,7 @@ func (w *world) stream(from tablemap.Side) (replication.Outcome, error) {
 	}
 	if outcome, err = w.streams[from].Step(w.ctx); err != nil {
 		w.streams[from] = nil
+		w.story.tell("stream from %d ends: %v", from, err)
 	}
 	return outcome, mendable(err)
 }

@@ -71,6 +71,7 @@ type users struct {
 	mine    [2]map[string]string   // keys that only this side writes: their rows
 	story   [2]map[string][]string // the rows that such a key has had, in order
 	told    [2]map[string]int      // how far the other side has come in it
+	wholes  [2][]whole             // transactions that the other side must see whole
 	deeds   map[string][]deed      // of keys that both sides write, since the maps were first run, in order
 }
 
@@ -132,6 +133,7 @@ func (u *users) act(w *world, side tablemap.Side) {
 	w.hooked = true
 	defer func() { w.hooked = was }()
 	var notes []func()
+	before := u.extents(side)
 	err := w.dbs[side].Exec(func(tx *memory.User) error {
 		if w.mayEmpty(side) && w.rand.IntN(8) == 0 {
 			w.story.tell("user on %d: truncates", side)
@@ -150,6 +152,7 @@ func (u *users) act(w *world, side tablemap.Side) {
 		for _, note := range notes {
 			note()
 		}
+		u.expectWhole(w, side, before)
 	}
 }
 
@@ -332,7 +335,7 @@ func (u *users) observe(w *world, side tablemap.Side) error {
 			return err
 		}
 	}
-	return nil
+	return u.checkWhole(w, other, now)
 }
 
 // forget takes into account that a side may have gone back to what it had of the other's rows before.

@@ -33,6 +33,9 @@ type Stream struct {
 	reader   *reader
 	unread   []store.Change // of the last batch
 	flood    bool           // it was a large one
+	more     bool           // it ends inside a transaction …
+	cut      bool           // … and so does what was read of it last
+	long     *long          // open since then; nil: none is
 	emptying []*emptying    // to be done before what is unread
 	ahead    prepared       // beside the last transaction
 
@@ -166,7 +169,7 @@ func (s *Stream) restore(ctx context.Context, name, text string) error {
 func (s *Stream) Step(ctx context.Context) (Outcome, error) {
 	outcome, err := s.step(ctx)
 	if err != nil {
-		begun := s.ahead.begun
+		begun := s.abandon() || s.ahead.begun
 		if err = s.stopped(ctx, err); err == nil && begun {
 			err = errReadAhead
 		}
@@ -195,6 +198,10 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 		}
 	}
 	if out := s.reader.out; len(out) > 0 && out[0].kind == itemTruncate {
+		if err := s.finish(ctx); err != nil {
+			return Moved, err
+		}
+		s.cut = false
 		s.beginEmptying(out)
 		s.reader.applied()
 		return Moved, nil
@@ -207,7 +214,7 @@ func (s *Stream) step(ctx context.Context) (Outcome, error) {
 		s.reader.applied()
 	}
 	s.reached = max(s.reached, read)
-	if s.unconfirmed >= confirmEvery {
+	if s.unconfirmed >= confirmEvery && s.long == nil {
 		return Moved, s.confirm(ctx)
 	}
 	return Moved, nil
@@ -237,6 +244,9 @@ func (s *Stream) next(ctx context.Context) error {
 		return fmt.Errorf("read log: %w", err)
 	}
 	s.unread, s.flood = batch.Changes, len(batch.Changes) >= s.engine.flood()
+	if len(batch.Changes) > 0 {
+		s.more = batch.More
+	}
 	return nil
 }
 
@@ -251,6 +261,7 @@ func (s *Stream) Progress() tablemap.StreamProgress { return s.progress }
 
 // Close ends the reading of the log.
 func (s *Stream) Close() error {
+	s.abandon()
 	if s.log == nil {
 		return nil
 	}
@@ -259,6 +270,9 @@ func (s *Stream) Close() error {
 
 // idle does what can wait until there is nothing to move.
 func (s *Stream) idle(ctx context.Context) error {
+	if s.long != nil {
+		return nil
+	}
 	now := s.elapsedMs()
 	holding := s.holding(now)
 	if s.unpersisted >= persistEvery || (s.skippedUser && now-s.persistedMs >= persistMs) || holding {
@@ -321,28 +335,6 @@ func (s *Stream) confirm(ctx context.Context) error {
 	}
 	s.confirmed = upTo
 	return nil
-}
-
-// prune shortens the echo book; true when what it has forgotten has to be written down before the log is confirmed.
-func (s *Stream) prune(nowMs int64) bool {
-	forgot := false
-	s.reader.echoes.prune(nowMs,
-		func(e echoEntry) bool {
-			m := s.reader.maps[e.mapName]
-			if m == nil {
-				return true
-			}
-			if e.position > m.horizon {
-				return false
-			}
-			m.Pruned, m.dirty, forgot = max(m.Pruned, e.position), true, true
-			return true
-		},
-		func(e echoEntry) {
-			m := s.reader.maps[e.mapName]
-			m.Floor, m.dirty, forgot = e.position, true, true
-		})
-	return forgot
 }
 
 // end writes what the stream has to remember and completes the body of the end row.

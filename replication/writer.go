@@ -76,14 +76,19 @@ type marker struct {
 
 // begin opens the writer's next transaction.
 func (w *writer) begin(ctx context.Context, m marker) (store.Tx, error) {
-	tx, err := w.store.Begin(ctx, store.Marker{
-		Writer: w.cursor.Writer, Epoch: w.cursor.Epoch, Seq: w.cursor.Seq + 1,
-		Position: m.position, Map: m.mapName, AtMs: w.now(), LockStream: m.lock, Relaxed: m.relaxed, Ahead: m.ahead,
-	})
+	tx, err := w.store.Begin(ctx, w.marker(m))
 	if err != nil {
 		return nil, fmt.Errorf("begin: %w", err)
 	}
 	return tx, nil
+}
+
+// marker is that of the writer's next transaction.
+func (w *writer) marker(m marker) store.Marker {
+	return store.Marker{
+		Writer: w.cursor.Writer, Epoch: w.cursor.Epoch, Seq: w.cursor.Seq + 1,
+		Position: m.position, Map: m.mapName, AtMs: w.now(), LockStream: m.lock, Relaxed: m.relaxed, Ahead: m.ahead,
+	}
 }
 
 // commit ends a transaction that begin opened. After an error the outcome may be unknown: fence again.
@@ -95,10 +100,15 @@ func (w *writer) commit(ctx context.Context, tx store.Tx, m marker, b body) erro
 	if err := tx.Commit(ctx, string(text)); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
+	w.moved(m, string(text))
+	return nil
+}
+
+// moved takes over what a transaction, or a part of one, has written.
+func (w *writer) moved(m marker, body string) {
 	w.cursor.Seq++
 	w.cursor.Position = m.position
-	w.cursor.Body = string(text)
-	return nil
+	w.cursor.Body = body
 }
 
 // do makes one small transaction: begin, the work, commit.

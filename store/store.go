@@ -153,7 +153,7 @@ type View interface {
 	Close() error
 }
 
-// Tx is a write transaction of ours. After an error of any method but ApplyEach only Rollback remains.
+// Tx is a write transaction of ours. After an error of any method but ApplyEach only Rollback remains, or Again.
 // It sees its own writes. Commit or Rollback ends it; Rollback after either does nothing.
 type Tx interface {
 	Reader
@@ -183,6 +183,13 @@ type Tx interface {
 	Put(ctx context.Context, table string, rows ...Row) error
 	// Delete removes ledger rows. Order, Limit and Offset of the query are ignored.
 	Delete(ctx context.Context, q Query) error
+	// Continue ends a part of a transaction that is too long to be made at once: it writes the end row with this body, and
+	// the begin row of the next part's marker, which may ask Ahead, but is Relaxed as the first was. All parts are committed together, or none; to who reads
+	// the log they are transactions like others. Not after Quiet.
+	Continue(ctx context.Context, body string, next Marker) error
+	// Again takes back what was done since Continue, whose begin row stays. After an error of Apply, too, the part can then be
+	// made anew.
+	Again(ctx context.Context) error
 	// Commit writes the end row with this body and commits. An error that leaves the outcome unknown is ErrTransient:
 	// Fence tells what became of it.
 	Commit(ctx context.Context, body string) error
@@ -231,7 +238,7 @@ const (
 // Log delivers the committed changes of captured tables and of the captured ledger tables, in commit order.
 type Log interface {
 	// Next returns what has been committed since the last call: whole transactions, at most about limit changes. A
-	// longer transaction (SQLite: backlog) is cut and More set. Without new changes, or while the database has not sent
+	// longer transaction is cut and More set (SQLite knows no transactions but ours and cuts a backlog anywhere). Without new changes, or while the database has not sent
 	// them yet, it returns an empty batch at once. The changes are the caller's until the next call; their rows, for good.
 	// A gap that it meets is a *GapError; a mapped column that is gone or of another type is a *MapError.
 	Next(ctx context.Context, limit int) (Batch, error)
@@ -252,7 +259,7 @@ type Log interface {
 // Batch is a stretch of a log.
 type Batch struct {
 	Changes []Change
-	More    bool // the stretch ends inside a transaction
+	More    bool // the stretch ends inside a transaction: at least one more change of it follows
 }
 
 // Op is the kind of a change.

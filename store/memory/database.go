@@ -186,6 +186,15 @@ func (d *Database) crash() {
 	d.life++
 }
 
+// Abort rolls back the transaction that is open, if one is, as a database does whose client has died.
+func (d *Database) Abort() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.active != nil {
+		d.active.rollback()
+	}
+}
+
 // Sync makes durable what was committed.
 func (d *Database) Sync() {
 	d.mu.Lock()

@@ -33,7 +33,7 @@ func open(t *testing.T, letsGo bool) storetest.Harness {
 	}
 	return storetest.Harness{
 		Store: s,
-		Features: storetest.Features{Strict: true, OneWriter: true, Truncate: true, Triggers: true, NulText: true, Kinds: []store.Kind{
+		Features: storetest.Features{Strict: true, OneWriter: true, Whole: true, Truncate: true, Triggers: true, NulText: true, Kinds: []store.Kind{
 			store.Integer, store.Real, store.Text, store.Blob, store.Numeric, store.Bool, store.Date, store.Time,
 			store.Timestamp, store.TimestampTZ, store.UUID, store.JSON}},
 		Reopen: reopen,

@@ -14,7 +14,8 @@ type Tx struct {
 	handle
 	txn    *txn
 	marker store.Marker
-	failed bool // after an error only Rollback remains
+	part   *savepoint // where the part begins; nil: it is the first
+	failed bool       // after an error only Rollback remains
 }
 
 // enter runs the hook and takes the lock, which the caller gives back if there is no error.
@@ -144,6 +145,43 @@ func (tx *Tx) Delete(_ context.Context, q store.Query) (err error) {
 	for _, key := range s.keys() {
 		s.tree.remove(tx.db.gen, key)
 	}
+	return nil
+}
+
+// Continue ends a part and begins the next.
+func (tx *Tx) Continue(_ context.Context, body string, next store.Marker) (err error) {
+	if err := tx.enter("continue"); err != nil {
+		return err
+	}
+	defer tx.leave(&err)
+	if tx.txn.quiet {
+		return errors.New("the transaction is quiet")
+	}
+	marker := tx.db.catalog.ledger[store.MarkerTable]
+	tx.txn.write(marker, markerRow(tx.marker, store.MarkerEnd, body))
+	if err := tx.txn.admit(next); err != nil {
+		return err
+	}
+	tx.marker = next
+	tx.txn.write(marker, markerRow(next, store.MarkerBegin, next.Body))
+	part := tx.txn.savepoint()
+	tx.part = &part
+	return nil
+}
+
+// Again goes back to where the part begins.
+func (tx *Tx) Again(context.Context) error {
+	tx.db.mu.Lock()
+	defer tx.db.mu.Unlock()
+	tx.failed = false
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	if tx.part == nil {
+		tx.failed = true
+		return errors.New("the transaction has no parts")
+	}
+	tx.txn.restore(*tx.part)
 	return nil
 }
 

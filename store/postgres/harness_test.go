@@ -148,7 +148,7 @@ func busy(err error) error {
 func (u *users) harness() storetest.Harness {
 	return storetest.Harness{
 		Store: u.store,
-		Features: storetest.Features{Strict: true, Truncate: true, Triggers: true, Kinds: []store.Kind{store.Integer, store.Real, store.Text,
+		Features: storetest.Features{Whole: true, Strict: true, Truncate: true, Triggers: true, Kinds: []store.Kind{store.Integer, store.Real, store.Text,
 			store.Blob, store.Numeric, store.Bool, store.Date, store.Time, store.Timestamp, store.TimestampTZ, store.UUID, store.JSON}},
 		Reopen: u.reopen,
 		Create: u.create,

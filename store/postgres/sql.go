@@ -13,6 +13,10 @@ const (
 	sqlSavepoint  = "SAVEPOINT dualwrite"
 	sqlRollbackTo = "ROLLBACK TO dualwrite"
 	sqlRelease    = "RELEASE dualwrite"
+
+	sqlSavepointPart  = "SAVEPOINT dualwrite_part"
+	sqlRollbackToPart = "ROLLBACK TO dualwrite_part"
+	sqlReleasePart    = "RELEASE dualwrite_part"
 )
 
 // quote makes a name an identifier.

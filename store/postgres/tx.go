@@ -18,6 +18,7 @@ type Tx struct {
 	ahead   []answer
 	replica bool // session_replication_role is replica now
 	quiet   bool // the publication has to publish again
+	parted  bool // it has a part before this one
 	failed  bool
 	over    bool
 
@@ -31,16 +32,16 @@ func (s *Store) Begin(ctx context.Context, m store.Marker) (store.Tx, error) {
 		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
 	}
 	tx := &Tx{s: s, c: c, marker: m}
-	if err := tx.begin(ctx); err != nil {
+	if err := tx.begin(ctx, []statement{{sql: sqlBegin}}, nil); err != nil {
 		_ = tx.Rollback()
 		return nil, fmt.Errorf("begin as %s: %w", m.Writer, err)
 	}
 	return tx, nil
 }
 
-func (tx *Tx) begin(ctx context.Context) error {
+// begin writes the begin row of the marker, after some statements and before others, and asks what is asked ahead.
+func (tx *Tx) begin(ctx context.Context, statements, after []statement) error {
 	m := &tx.marker
-	statements := []statement{{sql: sqlBegin}}
 	lastSeq := sqlLastSeq
 	if m.Relaxed {
 		lastSeq = sqlRelaxed
@@ -51,6 +52,9 @@ func (tx *Tx) begin(ctx context.Context) error {
 	statements = append(statements, statement{lastSeq, []param{textParam(m.Writer)}},
 		statement{sqlBeginRow, append(markerParams(m, store.MarkerBegin, m.Body), numberParam(m.Epoch))})
 	begun := len(statements)
+	statements = append(statements, after...)
+	asked := len(statements)
+	tx.ahead = nil
 	for _, q := range m.Ahead {
 		st, t, err := tx.s.selection(&q)
 		if err != nil {
@@ -64,10 +68,10 @@ func (tx *Tx) begin(ctx context.Context) error {
 		if i == begun-2 {
 			last = store.Value{S: string(values[0])}.Int64()
 		}
-		if i < begun {
+		if i < asked {
 			return nil
 		}
-		return tx.ahead[i-begun].add(values)
+		return tx.ahead[i-asked].add(values)
 	}, statements...)
 	switch {
 	case absent(err):
@@ -258,6 +262,37 @@ func (t *ledgerTable) fits(row store.Row) error {
 		}
 	}
 	return nil
+}
+
+// Continue ends a part and begins the next, in one round trip.
+func (tx *Tx) Continue(ctx context.Context, body string, next store.Marker) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	if tx.quiet {
+		return tx.fail(errors.New("transaction is quiet"))
+	}
+	end := []statement{{sqlEndRow, markerParams(&tx.marker, store.MarkerEnd, body)}}
+	if tx.parted {
+		end = append(end, statement{sql: sqlReleasePart})
+	}
+	tx.marker, tx.parted = next, true
+	if err := tx.begin(ctx, end, []statement{{sql: sqlSavepointPart}}); err != nil {
+		return tx.fail(fmt.Errorf("go on as %s: %w", next.Writer, err))
+	}
+	return nil
+}
+
+// Again goes back to where the part begins.
+func (tx *Tx) Again(ctx context.Context) error {
+	if tx.over || !tx.parted {
+		return errors.New("transaction is over, or has no parts")
+	}
+	_ = tx.imported() // is taken back
+	tx.c.waiting, tx.ahead = nil, nil
+	err := tx.c.exec(ctx, sqlRollbackToPart)
+	tx.failed = err != nil
+	return fault(err)
 }
 
 // Commit writes the end row and commits.

@@ -35,6 +35,7 @@ type Log struct {
 	width    int
 	filters  map[string]int64 // tables of the connection that evaluate filters, with their layout
 
+	inside  bool           // what was read ends inside a transaction of ours
 	out     []store.Change // of the call that is going on
 	trimmed int64          // the log has been trimmed up to here
 	last    store.Position // delivered
@@ -222,23 +223,23 @@ func (l *Log) next(ctx context.Context, limit int) (store.Batch, error) {
 		}
 	}
 	l.out = nil
-	whole := true
 	for len(l.out) == 0 && l.read.seq < l.horizon {
 		entries, err := l.entries(ctx, limit)
 		if err != nil {
 			return store.Batch{}, err
 		}
-		if entries, whole = l.cut(entries); len(entries) == 0 {
+		if entries = l.cut(entries); len(entries) == 0 {
 			return store.Batch{}, fmt.Errorf("read log: no entry after %d", l.read.seq)
 		}
+		l.follow(entries)
 		if err := l.deliver(ctx, entries); err != nil {
 			return store.Batch{}, err
 		}
 	}
 	if l.read.seq >= l.horizon {
-		l.verified, whole = l.horizon, true
+		l.verified = l.horizon
 	}
-	out := store.Batch{Changes: l.out, More: !whole}
+	out := store.Batch{Changes: l.out, More: l.inside}
 	l.out = nil
 	return out, nil
 }
@@ -260,19 +261,28 @@ func (l *Log) continuous(ctx context.Context, e *ends) error {
 	return l.sameHistory(ctx, e, l.read)
 }
 
+// follow notes whether the entries end inside a transaction of ours. Of others nobody knows.
+func (l *Log) follow(entries []entry) {
+	for i := range entries {
+		if entries[i].ledger != nil && entries[i].ledger.Name == store.MarkerTable {
+			l.inside = entries[i].marks(store.MarkerBegin)
+		}
+	}
+}
+
 // cut leaves entries for the next call so that the stretch ends between transactions, if one of ours tells where that
-// is. It reports whether it does.
-func (l *Log) cut(entries []entry) ([]entry, bool) {
+// is.
+func (l *Log) cut(entries []entry) []entry {
 	if n := len(entries); n == 0 || entries[n-1].seq >= l.horizon {
-		return entries, true
+		return entries
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
 		switch {
 		case entries[i].marks(store.MarkerEnd):
-			return entries[:i+1], true
+			return entries[:i+1]
 		case entries[i].marks(store.MarkerBegin) && i > 0:
-			return entries[:i], true
+			return entries[:i]
 		}
 	}
-	return entries, false
+	return entries
 }

@@ -28,7 +28,9 @@ type Tx struct {
 	s       *Store
 	c       *conn
 	marker  store.Marker
-	version int64 // of the schema
+	version int64  // of the schema
+	parted  bool   // it has a part before this one
+	broken  string // the table whose write failed last
 	failed  bool
 	over    bool
 }
@@ -265,6 +267,43 @@ func (t *ledgerTable) fits(row store.Row) error {
 		}
 	}
 	return nil
+}
+
+// Continue ends a part and begins the next.
+func (tx *Tx) Continue(ctx context.Context, body string, next store.Marker) error {
+	if err := tx.usable(); err != nil {
+		return err
+	}
+	return tx.fail(tx.goOn(ctx, body, next))
+}
+
+func (tx *Tx) goOn(ctx context.Context, body string, next store.Marker) error {
+	if err := tx.mark(ctx, store.MarkerEnd, body); err != nil {
+		return err
+	}
+	if tx.parted {
+		if err := tx.c.exec(ctx, sqlReleasePart); err != nil {
+			return fault(err)
+		}
+	}
+	tx.marker, tx.parted = next, true
+	if err := tx.begin(ctx); err != nil {
+		return fmt.Errorf("go on as %s: %w", next.Writer, err)
+	}
+	return fault(tx.c.exec(ctx, sqlSavepointPart))
+}
+
+// Again goes back to where the part begins, unless a trigger has taken the transaction away.
+func (tx *Tx) Again(ctx context.Context) error {
+	if tx.over || !tx.parted {
+		return errors.New("transaction is over, or has no parts")
+	}
+	err := tx.c.exec(ctx, sqlRollbackToPart)
+	if code(err) == codeError && tx.broken != "" {
+		return tx.fail(&store.MapError{Table: tx.broken, Reason: "a trigger rolls back whole transactions", Err: err})
+	}
+	tx.failed = err != nil
+	return fault(err)
 }
 
 // Commit writes the end row and commits.

@@ -39,6 +39,7 @@ func (tx *Tx) Apply(ctx context.Context, writes []store.Write) ([]store.Result, 
 	for i := range writes {
 		var err error
 		if out[i], err = a.write(i); err != nil {
+			tx.broken = writes[i].Relation.Table
 			return nil, tx.fail(at(err, i))
 		}
 	}

@@ -37,6 +37,7 @@ type Features struct {
 	Kinds     []store.Kind // of columns that Create can make; Integer, Real, Text and Blob at least
 	Strict    bool         // columns refuse values of other kinds; otherwise they store them as they are
 	OneWriter bool         // one write transaction at a time in the whole database
+	Whole     bool         // the log knows where users' transactions end
 	Truncate  bool         // Truncate statements exist, and are delivered as such
 	Triggers  bool         // Table.Triggers can be made
 	NulText   bool         // text may hold the character NUL

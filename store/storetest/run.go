@@ -40,6 +40,7 @@ func groups() []group {
 		{"marker", markerTests()},
 		{"view", viewTests()},
 		{"transaction", transactionTests()},
+		{"parts", partTests()},
 		{"block", blockTests()},
 		{"quiet", quietTests()},
 		{"apply", applyTests()},
