@@ -113,11 +113,15 @@ func (r *Run) Check() []string {
 		p := place{l.Table, l.Key}
 		losses[p] = append(losses[p], l.Token)
 	}
-	wrong = append(wrong, r.equal()...)
+	differ := r.equal()
+	for p := range differ {
+		at(p)
+	}
 	for _, p := range slices.SortedFunc(maps.Keys(stories), compare) {
 		s := stories[p]
 		s.trace()
 		before := len(wrong)
+		wrong = append(wrong, differ[p]...)
 		for _, check := range []func(losses []string) []string{s.invented, s.alone, s.master, s.accounted} {
 			for _, text := range check(losses[p]) {
 				wrong = append(wrong, p.String()+": "+text)
@@ -133,8 +137,11 @@ func (r *Run) Check() []string {
 func compare(x, y place) int { return strings.Compare(x.String(), y.String()) }
 
 // equal compares the rows of both sides, and each row with what its token says.
-func (r *Run) equal() []string {
-	var wrong []string
+func (r *Run) equal() map[place][]string {
+	wrong := make(map[place][]string)
+	say := func(p place, format string, args ...any) {
+		wrong[p] = append(wrong[p], p.String()+": "+fmt.Sprintf(format, args...))
+	}
 	var rows [2]map[place]Row
 	for i, side := range r.Sides {
 		rows[i] = make(map[place]Row)
@@ -142,18 +149,18 @@ func (r *Run) equal() []string {
 			p := place{row.Table, row.Key}
 			rows[i][p] = row
 			if want := r.Rest(row.Token); row.Rest != want {
-				wrong = append(wrong, fmt.Sprintf("%s: %s has %q beside token %s, not %q", p, side.Name, row.Rest, row.Token, want))
+				say(p, "%s has %q beside token %s, not %q", side.Name, row.Rest, row.Token, want)
 			}
 		}
 	}
-	for _, p := range slices.SortedFunc(maps.Keys(rows[0]), compare) {
-		if other, ok := rows[1][p]; !ok || other != rows[0][p] {
-			wrong = append(wrong, fmt.Sprintf("%s: %s has %v, %s has %v", p, r.Sides[0].Name, rows[0][p], r.Sides[1].Name, other))
+	for p, row := range rows[0] {
+		if other, ok := rows[1][p]; !ok || other != row {
+			say(p, "%s has %v, %s has %v", r.Sides[0].Name, row, r.Sides[1].Name, other)
 		}
 	}
-	for _, p := range slices.SortedFunc(maps.Keys(rows[1]), compare) {
+	for p, row := range rows[1] {
 		if _, ok := rows[0][p]; !ok {
-			wrong = append(wrong, fmt.Sprintf("%s: only %s has %v", p, r.Sides[1].Name, rows[1][p]))
+			say(p, "only %s has %v", r.Sides[1].Name, row)
 		}
 	}
 	return wrong

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,27 +29,35 @@ const (
 
 // Figures of one pair's share in a build, and of one seed.
 const (
-	usualSeeds    = 4
+	usualSeeds    = 15
 	faultsPerSeed = 10
+	lanesPerPair  = 2 // most of a seed is waiting
 )
 
-// TestConverge runs seeds, one after the other, on each pair of databases.
+// TestConverge runs seeds on each pair of databases.
 func TestConverge(t *testing.T) {
 	t.Parallel()
-	seed, err := strconv.Atoi(orElse(os.Getenv(variableSeed), "0"))
+	first, err := strconv.Atoi(orElse(os.Getenv(variableSeed), "0"))
 	require.NoError(t, err, variableSeed)
 	duration, err := time.ParseDuration(orElse(os.Getenv(variableDuration), "0s"))
 	require.NoError(t, err, variableDuration)
 	for _, pair := range []harness.Pair{harness.Postgres, harness.PostgresSQLite} {
 		t.Run(string(pair), func(t *testing.T) {
 			t.Parallel()
-			l := newLane(t, pair, seed)
-			began := time.Now()
-			for n := 0; !t.Failed() && (n < usualSeeds && duration == 0 || time.Since(began) < duration); n++ {
-				t.Run(fmt.Sprintf("seed_%d", seed+n), func(t *testing.T) { l.play(t, uint64(seed+n)) })
+			s := &series{first: first, began: time.Now(), duration: duration, fired: make(map[string]int)}
+			var lanes sync.WaitGroup
+			defer lanes.Wait()
+			for range lanesPerPair {
+				l := newLane(t, pair, s)
+				lanes.Go(func() {
+					for seed := s.next(); seed >= 0 && !t.Failed(); seed = s.next() {
+						t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) { l.play(t, uint64(seed)) })
+					}
+				})
 			}
+			lanes.Wait()
 			if !t.Failed() {
-				l.report(t)
+				s.report(t, newLane(t, pair, s).faults())
 			}
 		})
 	}
@@ -61,23 +70,74 @@ func orElse(text, usual string) string {
 	return text
 }
 
-// lane is what the seeds of a pair share: servers, and what has happened.
+// series is the seeds of a pair, which its lanes share, and what has happened.
+type series struct {
+	first    int
+	began    time.Time
+	duration time.Duration // 0: as many seeds as are usual
+
+	mu      sync.Mutex
+	begun   int // seeds
+	fired   map[string]int
+	written int64
+	events  int
+}
+
+// next is the next seed; negative: there is none.
+func (s *series) next() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.duration == 0 && s.begun >= usualSeeds || s.duration > 0 && time.Since(s.began) >= s.duration {
+		return -1
+	}
+	s.begun++
+	return s.first + s.begun - 1
+}
+
+// happened notes a fault.
+func (s *series) happened(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fired[name]++
+}
+
+// played notes what a seed has seen.
+func (s *series) played(written int64, events int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.written, s.events = s.written+written, s.events+events
+}
+
+// report tells what has happened, and requires that every kind of fault has.
+func (s *series) report(t *testing.T, kinds []fault) {
+	t.Helper()
+	sum := 0
+	for _, n := range s.fired {
+		sum += n
+	}
+	t.Logf("%d seeds, %d transactions of applications, %d changes of rows, %d faults: %v", s.begun, s.written, s.events, sum, s.fired)
+	all := len(kinds)
+	if whole := (s.first*faultsPerSeed + all - 1) / all * all; whole+all > (s.first+s.begun)*faultsPerSeed {
+		return // so few seeds do not come to every kind
+	}
+	for _, f := range kinds {
+		require.Positive(t, s.fired[f.name], "%s: a run in which it never happened does not count", f.name)
+	}
+}
+
+// lane is what seeds that follow on each other share: servers.
 type lane struct {
 	pair     harness.Pair
+	series   *series
 	clusters [2]*postgrestest.Cluster
 	networks [2]*harness.Proxy // between the worker and each server
 	temporal *harness.Temporal
-	fired    map[string]int
-	first    int // seed
-	played   int
-	written  int64
-	events   int
 	run      *run
 }
 
-func newLane(t *testing.T, pair harness.Pair, first int) *lane {
+func newLane(t *testing.T, pair harness.Pair, s *series) *lane {
 	t.Helper()
-	l := &lane{pair: pair, first: first, fired: make(map[string]int)}
+	l := &lane{pair: pair, series: s}
 	for side, kind := range strings.Split(string(pair), "-") {
 		if kind != "postgres" {
 			continue
@@ -93,23 +153,6 @@ func newLane(t *testing.T, pair harness.Pair, first int) *lane {
 	return l
 }
 
-// report tells what has happened, and requires that every kind of fault has.
-func (l *lane) report(t *testing.T) {
-	t.Helper()
-	sum := 0
-	for _, n := range l.fired {
-		sum += n
-	}
-	t.Logf("%d seeds, %d transactions of applications, %d changes of rows, %d faults: %v", l.played, l.written, l.events, sum, l.fired)
-	all := len(l.faults())
-	if whole := (l.first*faultsPerSeed + all - 1) / all * all; whole+all > (l.first+l.played)*faultsPerSeed {
-		return // so few seeds do not come to every kind
-	}
-	for _, f := range l.faults() {
-		require.Positive(t, l.fired[f.name], "%s: a run in which it never happened does not count", f.name)
-	}
-}
-
 // run is one seed.
 type run struct {
 	t      *testing.T
@@ -119,6 +162,7 @@ type run struct {
 	users  *applications
 	chance *rand.Rand
 	faults int // the number of the next one, through all seeds
+	events int // changes of rows
 }
 
 // play is one seed: rows on both sides, an initial write under load and faults, live writes under load and faults, peace,
@@ -166,7 +210,7 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	r.judge(master, live)
 	r.all("stop")
 	r.worker.Stop()
-	l.played, l.written = l.played+1, l.written+r.users.written()
+	l.series.played(r.users.written(), r.events)
 }
 
 // ledger is a query of a table of a side's ledger.
@@ -217,7 +261,7 @@ func (r *run) fail(times int) {
 		r.t.Logf("%s (%s) …", f.name, r.sides()[side].Side)
 		f.make(side)
 		r.t.Logf("… for %.1f s", time.Since(began).Seconds())
-		r.lane.fired[f.name]++
+		r.lane.series.happened(f.name)
 		require.True(r.t, r.worker.Alive(), "the worker outlives servers and networks")
 	}
 }
@@ -304,7 +348,7 @@ func (r *run) judge(master int, live [2]int64) {
 			f := strings.Split(row, "|")
 			judged.Sides[side].Rows = append(judged.Sides[side].Rows, checker.Row{Table: f[0], Key: f[1], Token: f[2], Rest: f[3]})
 		}
-		r.lane.events += len(judged.Sides[side].Events)
+		r.events += len(judged.Sides[side].Events)
 		d.Sound()
 	}
 	for _, name := range tables {

@@ -26,6 +26,9 @@ func sessionSettings() map[string]string {
 		"bytea_output":                        "hex",
 		"lc_monetary":                         "C",
 		"standard_conforming_strings":         "on",
+		"array_nulls":                         "on",
+		"xmloption":                           "content",
+		"default_transaction_isolation":       "read committed",
 		"search_path":                         "",
 		"row_security":                        "off", // a policy that hides rows is an error, never a deleted row
 		"lock_timeout":                        "2s",

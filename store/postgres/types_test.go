@@ -15,17 +15,14 @@ import (
 func TestTypes(t *testing.T) {
 	t.Parallel()
 	u := newUsers(t)
-	require.NoError(t, u.exec(postgrestest.OwnTypes+` ALTER DATABASE `+u.name()+` SET datestyle = 'SQL, DMY'; ALTER DATABASE `+u.name()+` SET timezone = 'Asia/Kolkata';
-		ALTER DATABASE `+u.name()+` SET intervalstyle = 'iso_8601'; ALTER DATABASE `+u.name()+` SET bytea_output = 'escape';
-		ALTER DATABASE `+u.name()+` SET extra_float_digits = 0`))
+	require.NoError(t, u.exec(postgrestest.OwnTypes))
+	u.settings(t, "datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", "intervalstyle = 'iso_8601'", "bytea_output = 'escape'", "extra_float_digits = 0")
 	columns, names := "id int PRIMARY KEY", []string{"id"}
 	for i, s := range postgrestest.SampleTypes() {
 		columns += fmt.Sprintf(", c%d %s", i, s.Name)
 		names = append(names, fmt.Sprintf("c%d", i))
 	}
 	require.NoError(t, u.exec("CREATE TABLE source ("+columns+"); CREATE TABLE target ("+columns+")"))
-	_, err := u.reopen() // the database's settings are those of new sessions
-	require.NoError(t, err)
 	found, err := u.store.Describe(t.Context(), "source", "target")
 	require.NoError(t, err)
 	source := &store.Relation{Table: found["source"].Name, Columns: found["source"].Columns, Key: 1}
@@ -39,6 +36,7 @@ func TestTypes(t *testing.T) {
 			rows = max(rows, n+1)
 		}
 	}
+	u.settings(t, "xmloption = document", "array_nulls = off", "quote_all_identifiers = on", "default_transaction_isolation = serializable")
 	scanned := u.scan(t, source)
 	require.Len(t, scanned, rows)
 	last := make(map[store.Value]store.Row)
@@ -72,6 +70,16 @@ func TestTypes(t *testing.T) {
 		require.Equal(t, []store.Outcome{store.Unchanged, store.Applied}[i%2], o.Outcome, "write %d", i)
 	}
 	require.Empty(t, u.scan(t, target))
+}
+
+// settings gives the database settings for new sessions, and has the store begin new ones.
+func (u *users) settings(t *testing.T, all ...string) {
+	t.Helper()
+	for _, s := range all {
+		require.NoError(t, u.exec("ALTER DATABASE "+u.name()+" SET "+s))
+	}
+	_, err := u.reopen()
+	require.NoError(t, err)
 }
 
 func (u *users) scan(t *testing.T, rel *store.Relation) []store.Row {
