@@ -251,18 +251,30 @@ func (s *story) alone(losses []string) []string {
 	return wrong
 }
 
-// inOrder checks that what the other side has come to is some of what the key's writer has made, in order, and its end.
+// inOrder checks that what the other side has come to is some of what the key's writer has made, in order, and its end. What is
+// tried again is the row as it is then, perhaps ahead of changes that are still on their way: after it the other side may go back to
+// these, but never to what it had before.
 func (s *story) inOrder(from int) []string {
-	sent, n := s.live(from), 0
+	sent, next, back := s.live(from), 0, 0 // back: what follows on the state before the last one
+	find := func(first, end int, now string) int {
+		for n := first; n < end; n++ {
+			if sent[n].state() == now || now == gone && sent[n].New == "" {
+				return n
+			}
+		}
+		return -1
+	}
 	for _, e := range s.live(1 - from) {
 		now := e.state()
-		for n < len(sent) && sent[n].state() != now && !(now == gone && sent[n].New == "") {
-			n++
-		}
-		if n == len(sent) {
+		n := find(next, len(sent), now)
+		if n > next {
+			back = next
+		} else if n == next {
+			back = n + 1
+		} else if n = find(back, next-1, now); n < 0 {
 			return []string{fmt.Sprintf("%s came to %s out of order, or again", now, s.run.Sides[1-from].Name)}
 		}
-		n++
+		next = n + 1
 	}
 	return nil
 }

@@ -73,13 +73,16 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 	}
 }
 
-// TestWhatWasHeld: what is tried again later is the row as it is then, so that changes may be left out, but none is exchanged.
+// TestWhatWasHeld: what is tried again later is the row as it is then, so that changes may be left out, or come after it; but none
+// comes that was there before.
 func TestWhatWasHeld(t *testing.T) {
 	t.Parallel()
 	made := []checker.Event{{"item", "h", "", "F7"}, {"item", "h", "F7", "F8"}, {"item", "h", "F8", "F9x"}, {"item", "h", "F9x", ""}}
 	for come, says := range map[*[]checker.Event]string{
-		{{"item", "h", "", "F7"}, {"item", "h", "F7", ""}}:                            "",
-		{{"item", "h", "", "F8"}, {"item", "h", "F8", "F7"}, {"item", "h", "F7", ""}}: "F7 came to dataverse out of order",
+		{{"item", "h", "", "F7"}, {"item", "h", "F7", ""}}:                                                       "",
+		{{"item", "h", "", "F8"}, {"item", "h", "F8", "F7"}, {"item", "h", "F7", "F8"}, {"item", "h", "F8", ""}}: "",
+		{{"item", "h", "", "F7"}, {"item", "h", "F7", "F8"}, {"item", "h", "F8", "F7"}, {"item", "h", "F7", ""}}: "F7 came to dataverse out of order",
+		{{"item", "h", "", "F8"}, {"item", "h", "F8", "F8"}, {"item", "h", "F8", ""}}:                            "F8 came to dataverse out of order",
 	} {
 		r := good()
 		r.Sides[0].Events = append(r.Sides[0].Events, made...)

@@ -310,12 +310,28 @@ func (r *run) attached() {
 	}
 }
 
-// settle waits until nothing is queued, and what failed for a reference has been tried again by itself.
+// settle waits until everything has been carried across: what is written last has come to the other side, in each map; nothing is
+// queued; what failed for a reference has been tried again by itself; and what that has had sent has come, too.
 func (r *run) settle() {
 	r.t.Helper()
+	r.carry()
 	for side, d := range r.sides() {
 		for _, table := range []string{"queue", "held"} {
 			d.Becomes(r.lane.ledger(side, "SELECT count(*) FROM %s", table), "0")
+		}
+	}
+	r.carry()
+}
+
+// carry writes rows on each side that nobody else writes, and waits until the other has them.
+func (r *run) carry() {
+	r.t.Helper()
+	sides := r.sides()
+	for side, a := range r.users.both {
+		statements, tokens := a.last()
+		sides[side].Exec("BEGIN;\n" + statements + ";\nCOMMIT")
+		for i, name := range tables {
+			sides[1-side].Becomes(fmt.Sprintf("SELECT count(*) FROM %s WHERE token = '%s'", name, tokens[i]), "1")
 		}
 	}
 }

@@ -93,13 +93,24 @@ func (a *application) own() []string {
 	case n < 3 && a.live.Load():
 		return []string{a.remove("part", part)}
 	}
-	token := a.token()
-	return []string{a.putItem(id), fmt.Sprintf("INSERT INTO part (id, item, token, v) VALUES ('%s', '%s', '%s', %d) "+
-		"ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v", part, id, token, value(token))}
+	return []string{a.putItem(id), putPartAs(part, id, a.token())}
 }
 
-func (a *application) putItem(id string) string {
-	token := a.token()
+func putPartAs(id, item, token string) string {
+	return fmt.Sprintf("INSERT INTO part (id, item, token, v) VALUES ('%s', '%s', '%s', %d) "+
+		"ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v", id, item, token, value(token))
+}
+
+// last writes rows of their own to each table. It returns their tokens, too.
+func (a *application) last() (statements string, tokens [2]string) {
+	id := a.prefix + "-last"
+	tokens = [2]string{a.token(), a.token()}
+	return putItemAs(id, tokens[0]) + ";\n" + putPartAs(id+"-0", id, tokens[1]), tokens
+}
+
+func (a *application) putItem(id string) string { return putItemAs(id, a.token()) }
+
+func putItemAs(id, token string) string {
 	return fmt.Sprintf("INSERT INTO item (id, token, v) VALUES ('%s', '%s', %d) ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v",
 		id, token, value(token))
 }
