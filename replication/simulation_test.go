@@ -28,7 +28,7 @@ import (
 // SEED and N choose other seeds (make simulate); a failing one prints the command that runs it alone.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	first, n := number(t, "SEED", 1), number(t, "N", 3000)
+	first, n := number(t, "SEED", 1), number(t, "N", 2000)
 	const share = 250
 	for start := first; start < first+n; start += share {
 		t.Run(fmt.Sprintf("from %d", start), func(t *testing.T) {
