@@ -75,7 +75,7 @@ func final(err error) bool {
 
 // undo takes back what has been done since the savepoint.
 func (tx *Tx) undo(ctx context.Context) error {
-	return fault(tx.c.exec(ctx, sqlRollbackTo+"; "+sqlRelease))
+	return fault(tx.back(ctx, sqlRollbackTo+"; "+sqlRelease))
 }
 
 // hopefully makes the writes of several rounds in as few round trips as can be, as if no guard could fail and no row that is

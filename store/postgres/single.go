@@ -21,7 +21,7 @@ type oneWrite struct {
 func (o *oneWrite) role() error { return o.a.tx.role(o.ctx, o.w.Relation) }
 
 func (tx *Tx) role(ctx context.Context, rel *store.Relation) error {
-	if rel.SkipTriggers == tx.replica {
+	if rel.SkipTriggers == tx.replica && !tx.unsure {
 		return nil
 	}
 	role := "origin"
@@ -35,7 +35,7 @@ func (tx *Tx) role(ctx context.Context, rel *store.Relation) error {
 		}
 		return fault(err)
 	}
-	tx.replica = rel.SkipTriggers
+	tx.replica, tx.set, tx.unsure = rel.SkipTriggers, true, false
 	return nil
 }
 

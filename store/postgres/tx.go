@@ -16,7 +16,9 @@ type Tx struct {
 	c       *session
 	marker  store.Marker
 	ahead   []answer
-	replica bool // session_replication_role is replica now
+	replica bool // session_replication_role is replica now …
+	set     bool // … which this transaction has said …
+	unsure  bool // … and may have taken back with what was done since a savepoint
 	quiet   bool // the publication has to publish again
 	parted  bool // it has a part before this one
 	failed  bool
@@ -290,9 +292,15 @@ func (tx *Tx) Again(ctx context.Context) error {
 	}
 	_ = tx.imported() // is taken back
 	tx.c.waiting, tx.ahead = nil, nil
-	err := tx.c.exec(ctx, sqlRollbackToPart)
+	err := tx.back(ctx, sqlRollbackToPart)
 	tx.failed = err != nil
 	return fault(err)
+}
+
+// back goes back to a savepoint.
+func (tx *Tx) back(ctx context.Context, sql string) error {
+	tx.unsure = tx.set
+	return tx.c.exec(ctx, sql)
 }
 
 // Commit writes the end row and commits.

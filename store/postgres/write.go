@@ -84,7 +84,7 @@ func (a *applier) settle(ctx context.Context, skip map[int]*store.RowError) (int
 	if found == nil || errors.Is(fault(cause), store.ErrTransient) {
 		return 0, fault(cause)
 	}
-	if err := a.tx.c.exec(ctx, "ROLLBACK TO dualwrite_all"); err != nil {
+	if err := a.tx.back(ctx, "ROLLBACK TO dualwrite_all"); err != nil {
 		return 0, fault(err)
 	}
 	again := *a
@@ -183,7 +183,7 @@ func (a *applier) each(ctx context.Context) error {
 		}
 		found.Index = i
 		failed[i] = found
-		if err := a.tx.c.exec(ctx, "ROLLBACK TO dualwrite_all; RELEASE dualwrite_all"); err != nil {
+		if err := a.tx.back(ctx, "ROLLBACK TO dualwrite_all; RELEASE dualwrite_all"); err != nil {
 			return fault(err)
 		}
 	}
