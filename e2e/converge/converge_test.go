@@ -45,19 +45,21 @@ func TestConverge(t *testing.T) {
 		t.Run(string(pair), func(t *testing.T) {
 			t.Parallel()
 			s := &series{first: first, began: time.Now(), duration: duration, fired: make(map[string]int)}
-			var lanes sync.WaitGroup
-			defer lanes.Wait()
+			var lanes []*lane
 			for range lanesPerPair {
-				l := newLane(t, pair, s)
-				lanes.Go(func() {
+				lanes = append(lanes, newLane(t, pair, s))
+			}
+			var playing sync.WaitGroup
+			for _, l := range lanes {
+				playing.Go(func() {
 					for seed := s.next(); seed >= 0 && !t.Failed(); seed = s.next() {
 						t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) { l.play(t, uint64(seed)) })
 					}
 				})
 			}
-			lanes.Wait()
+			playing.Wait()
 			if !t.Failed() {
-				s.report(t, newLane(t, pair, s).faults())
+				s.report(t, lanes[0].faults())
 			}
 		})
 	}
