@@ -184,8 +184,8 @@ type Tx interface {
 	// Delete removes ledger rows. Order, Limit and Offset of the query are ignored.
 	Delete(ctx context.Context, q Query) error
 	// Continue ends a part of a transaction that is too long to be made at once: it writes the end row with this body, and
-	// the begin row of the next part's marker, which may ask Ahead, but is Relaxed as the first was. All parts are committed together, or none; to who reads
-	// the log they are transactions like others. Not after Quiet.
+	// the begin row of the next part's marker, which may ask Ahead, but is Relaxed as the first was. All parts are
+	// committed together, or none; to who reads the log they are transactions like others. Not after Quiet.
 	Continue(ctx context.Context, body string, next Marker) error
 	// Again takes back what was done since Continue, whose begin row stays. After an error of Apply, too, the part can then be
 	// made anew.
@@ -238,8 +238,9 @@ const (
 // Log delivers the committed changes of captured tables and of the captured ledger tables, in commit order.
 type Log interface {
 	// Next returns what has been committed since the last call: whole transactions, at most about limit changes. A
-	// longer transaction is cut and More set (SQLite knows no transactions but ours and cuts a backlog anywhere). Without new changes, or while the database has not sent
-	// them yet, it returns an empty batch at once. The changes are the caller's until the next call; their rows, for good.
+	// longer transaction is cut and More set (SQLite knows no transactions but ours and cuts a backlog anywhere). Without
+	// new changes, or while the database has not sent them yet, it returns an empty batch at once. The changes are the
+	// caller's until the next call; their rows, for good.
 	// A gap that it meets is a *GapError; a mapped column that is gone or of another type is a *MapError.
 	Next(ctx context.Context, limit int) (Batch, error)
 	// Wait returns when there may be something new, or when ctx ends (with its error), or after a second or so.
