@@ -14,7 +14,8 @@ func (s *Store) Preflight(ctx context.Context, uses ...store.Use) ([]store.Remar
 	written := slices.ContainsFunc(uses, func(u store.Use) bool { return u.Written })
 	if written {
 		out = append(out, store.Remark{Code: store.RemarkBusyTimeout, Hint: "PRAGMA busy_timeout = 5000, or your library's, in each of them",
-			Message: "our writes hold the database's lock for up to 20 ms: applications without a busy timeout will meet SQLITE_BUSY"})
+			Message: "our writes hold the database's lock for about 20 ms, or for as long as a large transaction of the other side takes: " +
+				"applications without a busy timeout will meet SQLITE_BUSY"})
 	}
 	var names []string
 	for _, u := range uses {
