@@ -295,7 +295,7 @@ func (l *layout) lost(ctx context.Context, c *session) (string, error) {
 	return "", err
 }
 
-// Release takes tables from capture. With the last one the slot goes too, or when its reader ends.
+// Release takes tables from capture. With the last one the slot goes too, or when its reader ends, and with it the publications.
 func (s *Store) Release(ctx context.Context, tables ...string) error {
 	err := s.patiently(ctx, func(c *session) error {
 		all, err := layouts(ctx, c)

@@ -87,6 +87,24 @@ func publish(ctx context.Context, c *session) error {
 	return nil
 }
 
+// sqlUnused are the publications that are ours to drop, while only our own tables are in them: an owner's entry stays.
+const sqlUnused = `SELECT pg_catalog.string_agg(p.pubname, ', ') FROM pg_catalog.pg_publication p WHERE p.pubname IN ('` + ledgerPublication + `', '` + usersPublication + `')
+	AND pg_catalog.pg_has_role(p.pubowner, 'USAGE') AND NOT EXISTS (SELECT FROM pg_catalog.pg_publication_rel r JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+		WHERE r.prpubid = p.oid AND c.relnamespace <> pg_catalog.to_regnamespace('` + schema + `'))`
+
+// withdraw drops the publications. Where somebody's event trigger refuses that they stay, and are used again.
+func withdraw(ctx context.Context, c *session) error {
+	names, err := c.text(ctx, sqlUnused)
+	if err != nil || names == "" {
+		return err
+	}
+	err = c.exec(ctx, "DROP PUBLICATION "+names)
+	if final(err) {
+		return nil
+	}
+	return err
+}
+
 // denied says which privilege is lacking, where that is the cause.
 func denied(err error, what, mend string) error {
 	if state(err) == statePrivilege {

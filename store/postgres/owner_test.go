@@ -26,6 +26,7 @@ func TestReleaseLeavesWhatTheOwnerMade(t *testing.T) {
 	require.Equal(t, "f", u.text(t, "SELECT relreplident FROM pg_class WHERE relname = 'theirs'"))
 	require.Equal(t, "1", u.text(t, "SELECT count(*) FROM pg_publication_tables WHERE pubname = 'dualwrite_tables'"))
 	require.Equal(t, "0", u.text(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"))
+	require.Equal(t, "dualwrite_tables", u.text(t, "SELECT string_agg(pubname, ', ') FROM pg_publication"), "our own goes")
 }
 
 // An owner's entry with the filter that is asked for is used, however it is written; one with another filter is refused, with

@@ -206,10 +206,12 @@ func (s *Store) provideSlot(ctx context.Context) error {
 			return fault(err)
 		}
 	}
-	// What is noted of an earlier slot must not be taken for this one's.
+	// What is noted of an earlier slot must not be taken for this one's. The publications went with that.
 	err = s.writing(ctx, func(c *session) error {
-		_, err := c.change(ctx, sqlForgetSlot)
-		return err
+		if _, err := c.change(ctx, sqlForgetSlot); err != nil {
+			return err
+		}
+		return publish(ctx, c)
 	})
 	if err != nil {
 		return err
@@ -258,7 +260,8 @@ func (s *Store) createSlot(ctx context.Context, name string) (string, error) {
 	return row[0], nil
 }
 
-// dropIdleSlot drops the slot when no table is captured and nobody reads it. A slot that nobody needs holds the log.
+// dropIdleSlot drops the slot, and then the publications, when no table is captured and nobody reads it. A slot that nobody needs
+// holds the log.
 func (s *Store) dropIdleSlot(ctx context.Context) error {
 	name, err := s.slotName(ctx)
 	if err != nil {
@@ -271,15 +274,17 @@ func (s *Store) dropIdleSlot(ctx context.Context) error {
 			if err != nil || some {
 				return err
 			}
-			_, err = s.replica.row(ctx, sqlDropSlot, name)
-			return err
+			if _, err = s.replica.row(ctx, sqlDropSlot, name); err != nil && state(err) != stateUndefinedObject {
+				return err
+			}
+			return s.writing(ctx, func(c *session) error { return withdraw(ctx, c) }) // what a slot is read by must be there for as long as it is
 		})
 		if state(err) != stateObjectInUse || s.following() || time.Now().After(deadline) || wait(ctx, 20*time.Millisecond) != nil {
 			break
 		}
 	}
-	if state(err) == stateObjectInUse || state(err) == stateUndefinedObject {
-		return nil // its reader drops it in the end; or somebody else has
+	if state(err) == stateObjectInUse {
+		return nil // its reader drops it in the end
 	}
 	return fault(err)
 }
