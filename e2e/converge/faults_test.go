@@ -73,6 +73,7 @@ func (l *lane) faults() []fault {
 			l.run.await(harness.Running)
 			l.run.link.Temporal("workflow", "reset", "-w", l.run.link.Workflow("item"), "--type", "LastWorkflowTask", "--reason", "a fault")
 		}},
+		{name: "stopped and run again", make: func(int) { l.run.again() }},
 		{name: "everything locked", make: func(side int) {
 			release := l.run.sides()[side].Hold()
 			l.run.moreOf(1 - side)
@@ -133,11 +134,88 @@ func (l *lane) serverFaults() []fault {
 			l.run.more()
 			l.networks[side].Refuse(false)
 		}},
+		{name: "disk full", make: func(side int) { l.run.failing(side, "53100") }},
+		{name: "out of memory", make: func(side int) { l.run.failing(side, "53200") }},
+		{name: "deadlock", make: func(side int) { l.run.failing(side, "40P01") }},
+		{name: "rows refused", make: func(side int) { l.run.refusing(side) }},
+		{name: "settings changed", make: func(side int) { l.run.settings(side) }},
 	}
 }
 
 // ours are the sessions of dualwrite.
 const ours = "application_name = 'dualwrite' AND backend_type = 'client backend'"
+
+// again stops both maps and runs them again. The applications rest: what they wrote meanwhile on one side alone, the initial write
+// would take for rows that always differed.
+func (r *run) again() {
+	r.t.Helper()
+	r.await(harness.Running)
+	r.users.end()
+	r.settle()
+	r.losses = append(r.losses, r.conflicts()...)
+	r.all("stop")
+	r.link.Do("run", "part", "--related", "--yes")
+	r.users = begin(r.users.both)
+}
+
+// failing has a server end some of dualwrite's transactions as it does when it has run out of something: at a row, or at the commit.
+func (r *run) failing(side int, code string) {
+	r.t.Helper()
+	fail := fmt.Sprintf(`CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF current_setting('application_name') = 'dualwrite' AND random() < 0.3 THEN RAISE EXCEPTION 'a fault' USING ERRCODE = '%s'; END IF;
+		RETURN NULL; END $$;`, code)
+	when := ""
+	if r.chance.IntN(2) == 0 {
+		when = " DEFERRABLE INITIALLY DEFERRED"
+	}
+	for _, table := range tables {
+		fail += fmt.Sprintf("CREATE CONSTRAINT TRIGGER fail_%[1]s AFTER INSERT OR UPDATE ON %[1]s%[2]s FOR EACH ROW EXECUTE FUNCTION fail();", table, when)
+	}
+	r.while(side, fail, "DROP FUNCTION fail CASCADE")
+}
+
+// refusing has some rows refused on one side, which are tried again once they no longer are. All are of the kind that others refer to:
+// a change that failed is skipped by what its row has become.
+func (r *run) refusing(side int) {
+	r.t.Helper()
+	r.while(side, "ALTER TABLE item ADD CONSTRAINT refused CHECK (id NOT LIKE '_"+family+"-%' OR v <> 3) NOT VALID", "ALTER TABLE item DROP CONSTRAINT refused")
+	r.link.Until("no rows to be held", func() bool {
+		r.link.Try("retry", "item")
+		r.link.Try("retry", "part")
+		held, err := r.sides()[side].Try(r.lane.ledger(side, "SELECT count(*) FROM %s", "held"))
+		return err == nil && held == "0"
+	})
+}
+
+// settings changes what sessions begin with, has all sessions begin anew, and the same for the way back.
+func (r *run) settings(side int) {
+	r.t.Helper()
+	database := r.sides()[side].Text("SELECT current_database()")
+	change := func(each string, of ...string) (out string) {
+		for _, setting := range of {
+			out += fmt.Sprintf(each, database, setting) + ";"
+		}
+		return out + fmt.Sprintf("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '%s' AND pid <> pg_backend_pid()", database)
+	}
+	r.while(side, change("ALTER DATABASE %s SET %s", "datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", "intervalstyle = 'sql_standard'",
+		"bytea_output = 'escape'", "extra_float_digits = -15", "array_nulls = off", "default_transaction_isolation = 'serializable'",
+		"default_transaction_read_only = off", "synchronous_commit = off", "statement_timeout = '20s'", "lock_timeout = '100ms'",
+		"idle_in_transaction_session_timeout = '10s'", "plan_cache_mode = 'force_custom_plan'", "row_security = off"),
+		change("ALTER DATABASE %s RESET %s", "ALL"))
+}
+
+// while makes something on a server that ends when the applications have done a little more.
+func (r *run) while(side int, begin, end string) {
+	r.t.Helper()
+	p := &postgres{url: r.sides()[side].URL()}
+	defer p.close()
+	do := func(statements string) {
+		r.link.Until("done: "+statements, func() bool { return p.do(statements) == nil }) // it may be the one that gives way in a deadlock
+	}
+	do(begin)
+	r.more()
+	do(end)
+}
 
 // signal sends signals to the workflow of the items, by Temporal's own command.
 func (r *run) signal(names ...string) {

@@ -14,9 +14,18 @@ func schema() string {
 		CREATE TABLE part (id TEXT NOT NULL PRIMARY KEY, item TEXT NOT NULL REFERENCES item (id), token TEXT NOT NULL, v INTEGER NOT NULL);
 		CREATE TABLE audit (n INTEGER PRIMARY KEY AUTOINCREMENT, tab TEXT, id TEXT, was TEXT, now TEXT);`
 	for _, table := range tables {
-		for _, on := range [][3]string{{"INSERT", "NEW.id, ''", "NEW.token"}, {"UPDATE", "NEW.id, OLD.token", "NEW.token"}, {"DELETE", "OLD.id, OLD.token", "''"}} {
-			out += fmt.Sprintf("\nCREATE TRIGGER audit_%[1]s_%[2]s AFTER %[1]s ON %[2]s BEGIN INSERT INTO audit (tab, id, was, now) VALUES ('%[2]s', %[3]s, %[4]s); END;",
-				on[0], table, on[1], on[2])
+		for on, notes := range map[string][]string{
+			"INSERT": {"SELECT 'TABLE', NEW.id, '', NEW.token"},
+			"DELETE": {"SELECT 'TABLE', OLD.id, OLD.token, ''"},
+			"UPDATE": { // a row with another key is another row
+				"SELECT 'TABLE', OLD.id, OLD.token, '' WHERE OLD.id <> NEW.id",
+				"SELECT 'TABLE', NEW.id, CASE WHEN OLD.id = NEW.id THEN OLD.token ELSE '' END, NEW.token"},
+		} {
+			body := ""
+			for _, note := range notes {
+				body += "INSERT INTO audit (tab, id, was, now) " + strings.ReplaceAll(note, "TABLE", table) + "; "
+			}
+			out += fmt.Sprintf("\nCREATE TRIGGER audit_%[1]s_%[2]s AFTER %[1]s ON %[2]s BEGIN %[3]sEND;", on, table, body)
 		}
 	}
 	return out

@@ -76,8 +76,11 @@ func (a *application) shared() string {
 func (a *application) own() []string {
 	if a.chance.IntN(2) == 0 {
 		id := fmt.Sprintf("%s-%02d", a.prefix, a.chance.IntN(ownKeys))
-		if a.chance.IntN(4) == 0 {
+		switch a.chance.IntN(8) {
+		case 0, 1:
 			return []string{a.remove("item", id)}
+		case 2:
+			return []string{a.move(id, fmt.Sprintf("%s-%02d", a.prefix, a.chance.IntN(ownKeys)))}
 		}
 		return []string{a.putItem(id)}
 	}
@@ -121,6 +124,14 @@ func (a *application) remove(table, id string) string {
 	return fmt.Sprintf("UPDATE %[1]s SET token = '%[2]s', v = %[3]d WHERE id = '%[4]s'; DELETE FROM %[1]s WHERE id = '%[4]s' AND token = '%[2]s'", table, token, value(token), id)
 }
 
+// move gives a row another key, where there is none with it.
+func (a *application) move(from, to string) string {
+	gone, token := a.token()+checker.Tombstone, a.token()
+	return fmt.Sprintf("UPDATE item SET token = '%[3]s', v = %[4]d WHERE id = '%[1]s' AND NOT EXISTS (SELECT 1 FROM item WHERE id = '%[2]s'); "+
+		"UPDATE item SET id = '%[2]s', token = '%[5]s', v = %[6]d WHERE id = '%[1]s' AND token = '%[3]s'",
+		from, to, gone, value(gone), token, value(token))
+}
+
 // applications are those of both sides, at work.
 type applications struct {
 	both [2]*application
@@ -138,7 +149,6 @@ func begin(both [2]*application) *applications {
 			for {
 				select {
 				case <-done:
-					a.target.close()
 					return
 				case <-tick.C:
 				}
