@@ -166,7 +166,7 @@ func (r *reader) copied(data []byte) error {
 	return nil
 }
 
-// decode adds what a message says to the buffer, and waits while that is full.
+// decode adds what a message says to the buffer, and waits while that is full and something can be taken from it.
 func (r *reader) decode(data []byte) error {
 	what, err := r.d.message(data)
 	if err != nil {
@@ -188,7 +188,7 @@ func (r *reader) decode(data []byte) error {
 			r.wake()
 		}
 	}
-	for (len(r.buffer) >= bufferedChanges || r.bytes >= bufferedBytes) && !r.closing {
+	for (len(r.buffer) >= bufferedChanges || r.bytes >= bufferedBytes) && (len(r.buffer) > 1 || len(r.ends) > 0) && !r.closing {
 		r.wake()
 		r.room.Wait()
 	}

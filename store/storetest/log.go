@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -26,6 +28,7 @@ func logTests() []testCase {
 		{"returns an empty batch at once when there is nothing new", logEmpty},
 		{"cuts at transactions, or says that it did not", logWhole},
 		{"delivers a transaction much longer than the limit", logLong},
+		{"delivers changes of many megabytes", logLarge},
 		{"wait returns when something is new, when the context ends, and after a while", logWait},
 	}
 }
@@ -252,6 +255,25 @@ func logLong(b *bundle) {
 	}
 	b.want("changes", len(got), count+2)
 	b.want("first and last", []string{got[0].After[2].S, got[count+1].After[2].S}, []string{store.MarkerBegin, store.MarkerEnd})
+}
+
+// logLarge has changes that are larger than what a reader may hold, alone and between others.
+func logLarge(b *bundle) {
+	rel := b.followItems()
+	large := str(strings.Repeat("megabytes ", 1<<20))
+	b.user(insert("items", item(1, "small", null)))
+	b.user(insert("items", Values{"id": num(2), "name": large}))
+	b.user(insert("items", item(3, "small", null)), update("items", whereID(3), Values{"name": large}), update("items", whereID(2), Values{"name": large}),
+		update("items", whereID(2), Values{"name": str("small again")}), insert("items", item(4, "small", null)))
+	at := slices.IndexFunc(rel.Columns, func(c store.Column) bool { return c.Name == "name" })
+	var got []int
+	for _, c := range b.changes() {
+		_, after, err := c.Images()
+		b.must(err)
+		got = append(got, len(after[at].S))
+	}
+	n := len(large.S)
+	b.want("lengths of names", got, []int{5, n, 5, n, n, 11, 5})
 }
 
 func logWait(b *bundle) {
