@@ -11,11 +11,7 @@ import (
 // A table that a user keeps locked does not stop the link: its map alone goes to its queue, stays Running, and catches up.
 func TestALockedTableStopsNoOtherMap(t *testing.T) {
 	t.Parallel()
-	const tables = "CREATE TABLE item (id int PRIMARY KEY, value text NOT NULL); CREATE TABLE other (id int PRIMARY KEY, value text NOT NULL)"
-	l := harness.New(t, harness.Setup{Pair: harness.Postgres, Left: tables, Right: tables, Maps: "item: {}\nother: {}", Master: "finops"})
-	l.Work()
-	l.Do("run", "item", "--yes")
-	l.Do("run", "other", "--yes")
+	l := postgresLink(t, things, things, thingMaps, "item", "other")
 
 	release := l.Right.Hold("item")
 	l.Left.Exec("BEGIN", "INSERT INTO item VALUES (1, 'left')", "INSERT INTO other VALUES (1, 'left')", "COMMIT")

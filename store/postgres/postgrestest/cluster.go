@@ -200,7 +200,7 @@ func FreePort() int {
 func (c *Cluster) settings() []string {
 	all := map[string]string{
 		"listen_addresses": "127.0.0.1", "port": strconv.Itoa(c.Port), "unix_socket_directories": "",
-		"wal_level": "logical", "max_replication_slots": "300", "max_wal_senders": "300", "max_connections": "500",
+		"wal_level": "logical", "max_replication_slots": "300", "max_wal_senders": "300", "max_connections": "500", "max_prepared_transactions": "20",
 		"shared_buffers": "64MB", "max_wal_size": "1GB", "logging_collector": "off", "log_min_messages": "fatal", "lc_messages": "C",
 		"deadlock_timeout": "200ms",
 	}
