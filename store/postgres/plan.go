@@ -172,6 +172,10 @@ func (p *plan) write(rel *store.Relation) {
 	p.writeExpecting(match, rows)
 }
 
+// mostColumns is how many the server lets a function in FROM return, the number of the row among them: rows of a table that is wider
+// than about half of it are updated one by one.
+const mostColumns = 1664
+
 // writeExpecting makes the statements whose parameters are the key, the values expected and the new values.
 func (p *plan) writeExpecting(match []string, rows func(int) string) {
 	where := slices.Clone(match)
@@ -181,7 +185,7 @@ func (p *plan) writeExpecting(match []string, rows func(int) string) {
 		at++
 	}
 	p.removeX = "DELETE FROM " + p.table + " AS t USING " + rows(at) + " WHERE " + strings.Join(where, " AND ") + " RETURNING u.ord"
-	if len(p.names) == p.key {
+	if len(p.names) == p.key || at+len(p.names)-p.key >= mostColumns {
 		return
 	}
 	var set []string

@@ -156,25 +156,54 @@ func (c *session) run(ctx context.Context, each visit, statements ...statement) 
 	return tags[min(early, len(tags)):], err
 }
 
+// send goes in one go from statement to statement, up to one that the connection has not prepared yet: to prepare it may fail, and what
+// comes before it, a savepoint say, must be there by then.
 func (c *session) send(ctx context.Context, each visit, statements []statement) ([]pgconn.CommandTag, error) {
-	var batch pgconn.Batch
-	for _, st := range statements {
-		prepared, err := c.conn.Conn().Prepare(ctx, st.sql, st.sql)
-		if err != nil {
-			return nil, err
-		}
-		values, formats := make([][]byte, len(st.params)), make([]int16, len(st.params))
-		for i, p := range st.params {
-			values[i], formats[i] = p.data, p.format
-		}
-		batch.ExecPrepared(prepared.Name, values, formats, nil)
-	}
-	results := c.conn.Conn().PgConn().ExecBatch(ctx, &batch)
+	known := c.prepared()
 	tags := make([]pgconn.CommandTag, 0, len(statements))
-	for i := 0; results.NextResult(); i++ {
+	for from := 0; from < len(statements); {
+		var batch pgconn.Batch
+		to := from
+		for ; to < len(statements) && (to == from || known[statements[to].sql]); to++ {
+			st := statements[to]
+			prepared, err := c.conn.Conn().Prepare(ctx, st.sql, st.sql)
+			if err != nil {
+				return tags, err
+			}
+			known[st.sql] = true
+			values, formats := make([][]byte, len(st.params)), make([]int16, len(st.params))
+			for i, p := range st.params {
+				values[i], formats[i] = p.data, p.format
+			}
+			batch.ExecPrepared(prepared.Name, values, formats, nil)
+		}
+		var err error
+		if tags, err = c.read(c.conn.Conn().PgConn().ExecBatch(ctx, &batch), each, tags); err != nil {
+			return tags, err
+		}
+		from = to
+	}
+	return tags, nil
+}
+
+// prepared are the statements that the connection has prepared.
+func (c *session) prepared() map[string]bool {
+	const name = "dualwrite: prepared"
+	data := c.conn.Conn().PgConn().CustomData()
+	known, ok := data[name].(map[string]bool)
+	if !ok {
+		known = make(map[string]bool)
+		data[name] = known
+	}
+	return known
+}
+
+// read reads the results of statements that follow on those of the tags.
+func (c *session) read(results *pgconn.MultiResultReader, each visit, tags []pgconn.CommandTag) ([]pgconn.CommandTag, error) {
+	for results.NextResult() {
 		rows := results.ResultReader()
 		for rows.NextRow() {
-			if err := each(i, rows.Values()); err != nil {
+			if err := each(len(tags), rows.Values()); err != nil {
 				_, _ = rows.Close()
 				_ = results.Close()
 				return tags, err
