@@ -191,6 +191,19 @@ func TestStreamTellsThatItKeepsFailing(t *testing.T) {
 	require.Equal(t, []tablemap.Health{tablemap.HealthRetrying, tablemap.HealthOK}, b.told.healths)
 }
 
+// Nobody knows how long an attempt lasts that Temporal makes again.
+func TestStreamTellsThatItHasFailed(t *testing.T) {
+	t.Parallel()
+	e := &engine{scripts: map[tablemap.Side]*script{tablemap.Left: steps(moved(), fails(errors.New("unheard of")))},
+		live: func(int) (replication.MapLive, error) {
+			return replication.MapLive{Modes: [2]string{"live", "live"}}, nil
+		}}
+	b := setup(t, e)
+	_, err := b.ExecuteActivity(b.acts.Stream, tablemap.StreamRequest{Link: "contoso"})
+	require.Equal(t, "Database", b.applicationError(err).Type())
+	require.Equal(t, []tablemap.Health{tablemap.HealthRetrying}, b.told.healths)
+}
+
 func TestFencedStreamEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	e := &engine{scripts: map[tablemap.Side]*script{tablemap.Left: steps(fails(store.ErrFenced))}}

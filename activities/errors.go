@@ -66,6 +66,12 @@ func application(message, kind string, delay time.Duration, details ...any) erro
 		NextRetryDelay: delay, Details: details, Category: category})
 }
 
+// isType reports whether an error is one for Temporal, of a type.
+func isType(err error, name string) bool {
+	var found *temporal.ApplicationError
+	return errors.As(err, &found) && found.Type() == name
+}
+
 // cause names what is safe to name of an unknown error: that of the network, the server's code, or the class of the innermost.
 func cause(err error) string {
 	var network *net.OpError

@@ -19,6 +19,8 @@ func healthOf(live replication.MapLive) tablemap.Health {
 	return tablemap.HealthOK
 }
 
+func retrying(replication.MapLive) tablemap.Health { return tablemap.HealthRetrying }
+
 // rank orders healths, worse ones higher.
 func rank(h tablemap.Health) int {
 	switch h {
@@ -43,7 +45,7 @@ type troubles struct {
 // last is called after each temporary error, with how long they have followed on each other.
 func (t *troubles) last(ctx context.Context, lasted time.Duration) {
 	if !t.told && lasted >= t.activities.pace.Troubled {
-		t.told = t.tell(ctx, func(replication.MapLive) tablemap.Health { return tablemap.HealthRetrying })
+		t.told = t.tell(ctx, retrying)
 	}
 }
 

@@ -44,5 +44,9 @@ func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tab
 	if errors.As(err, &gap) {
 		return tablemap.StreamResult{Alarm: tablemap.Alarm{Kind: tablemap.AlarmGap, Message: gap.Error()}}, nil
 	}
-	return tablemap.StreamResult{}, result(err)
+	failed := result(err)
+	if isType(failed, errorDatabase) { // Temporal tries again, perhaps for long
+		t.tell(ctx, retrying)
+	}
+	return tablemap.StreamResult{}, failed
 }

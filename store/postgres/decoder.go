@@ -250,13 +250,22 @@ func (d *decoder) images(m *message, t *decoded, c *store.Change) error {
 		return errMessage
 	}
 	c.After = make(store.Row, len(t.shape.names))
-	if err := m.tuple(&t.shape, c.After, c.Before); err != nil {
+	if err := m.tuple(&t.shape, c.After, t.sent(c.Before)); err != nil {
 		return err
 	}
 	if t.ledger != nil {
 		c.Before = nil
 	}
 	return nil
+}
+
+// sent is what a value has that was not sent because it has not changed: that of the old row. Of the table captured, of which the
+// server sends no old row, it is nothing: what ends a layout changes none of its values.
+func (d *decoded) sent(before store.Row) store.Row {
+	if d.ours && before == nil {
+		return make(store.Row, len(d.shape.names))
+	}
+	return before
 }
 
 // faulty is an error of reading a table's change as one that concerns the table only.
@@ -275,16 +284,16 @@ func (d *decoder) layout(row store.Row) error {
 	for i, v := range row {
 		text[i] = v.S
 	}
-	l, err := readLayout(text)
-	if err != nil {
-		return err
-	}
+	l := layoutHead(text)
 	if l.id <= d.known {
 		return nil
 	}
 	old := d.layouts[l.relid]
 	switch {
 	case l.active:
+		if err := l.read(text); err != nil {
+			return err
+		}
 		d.layouts[l.relid] = l
 	case old != nil && old.id == l.id:
 		delete(d.layouts, l.relid)

@@ -111,16 +111,27 @@ func layouts(ctx context.Context, c *session) ([]*layout, error) {
 
 // readLayout reads a row of the table captured.
 func readLayout(row []string) (*layout, error) {
+	l := layoutHead(row)
+	return l, l.read(row)
+}
+
+// layoutHead reads of a row of the table captured what is sent also where it ends.
+func layoutHead(row []string) *layout {
 	l := &layout{name: row[2], active: row[3] == "t", entry: row[4]}
 	l.id = store.Value{Kind: store.Integer, S: row[0]}.Int64()
 	l.relid = uint32(store.Value{Kind: store.Integer, S: row[1]}.Int64())
+	return l
+}
+
+// read reads the rest of a row.
+func (l *layout) read(row []string) error {
 	for text, into := range map[string]any{row[5]: &l.identities, row[6]: &l.body} {
 		if err := json.Unmarshal([]byte(text), into); err != nil {
-			return nil, fmt.Errorf("read layout of %s: %w", l.name, err)
+			return fmt.Errorf("read layout of %s: %w", l.name, err)
 		}
 	}
 	l.body.finish()
-	return l, nil
+	return nil
 }
 
 // texts are the identities and the body as they are kept.

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"crypto/sha256"
+	"fmt"
+
 	"github.com/dualwrite/dualwrite/store"
 )
 
@@ -172,6 +175,7 @@ func captureLasts(b *bundle) {
 func releaseTests() []testCase {
 	return []testCase{
 		{"keeps the table's later changes out of the log", releaseStops},
+		{"of a wide table, while another is captured", releaseWide},
 		{"leaves nothing of ours on the table", releaseCleans},
 		{"ignores tables that are not captured", releaseOthers},
 		{"may be followed by another capture", releaseThenCapture},
@@ -186,6 +190,28 @@ func releaseStops(b *bundle) {
 	b.must(b.Store.Release(b.ctx, rel.Table))
 	b.user(insert("items", item(1, "one", num(1))), insert("other", whereID(1)))
 	b.wantChanges(b.changes(), other, seen{Op: store.Insert, After: row(num(1))})
+}
+
+// releaseWide ends the capture of a table about which there is much to note, and begins it again.
+func releaseWide(b *bundle) {
+	rel := b.followItems()
+	columns := []Column{{Name: "id", Kind: store.Integer, NotNull: true}}
+	names := []string{"id"}
+	for n := range 400 {
+		names = append(names, fmt.Sprintf("column_%03d_%x", n, sha256.Sum256([]byte{byte(n), byte(n >> 8)}))[:40])
+		columns = append(columns, Column{Name: names[n+1], Kind: store.Integer})
+	}
+	b.create(Table{Name: "wide", Key: []string{"id"}, Columns: columns})
+	wide := b.relation("wide", 1, names...)
+	b.capture(wide)
+	b.user(insert("wide", whereID(1)))
+	b.want("changes of the wide table", len(b.changes()), 1)
+	b.must(b.Store.Release(b.ctx, wide.Table))
+	b.user(insert("wide", whereID(2)), insert("items", item(1, "one", num(1))))
+	b.wantChanges(b.changes(), rel, seen{Op: store.Insert, After: row(num(1), str("one"), num(1))})
+	b.capture(wide)
+	b.user(insert("wide", whereID(3)))
+	b.want("changes after it is captured again", len(b.changes()), 1)
 }
 
 func releaseCleans(b *bundle) {
