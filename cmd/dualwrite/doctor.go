@@ -165,11 +165,11 @@ func (d *doctor) examineOrphans(ctx context.Context, l ledgers, reports []tablem
 	}
 }
 
-// busy are the maps that something runs, or of which nobody can say so.
+// busy are the maps that something runs, those that keep what a failed initial sync has made, and those of which nobody can say so.
 func busy(reports []tablemap.Report) []string {
 	var names []string
 	for _, r := range reports {
-		if r.Status != tablemap.NotRunning {
+		if r.Status != tablemap.NotRunning || slices.Contains(r.Actions, tablemap.Discard) {
 			names = append(names, r.Map)
 		}
 	}

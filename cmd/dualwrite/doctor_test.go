@@ -38,16 +38,18 @@ func TestDoctorRemovesWhatIsAgreedTo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, answer, line string
-		busy               bool
+		meanwhile          tablemap.Report
 		exit               int
 		removed            []string
 	}{
-		{"agreed", "y\n", "doctor --clean", false, exitDone, []string{"notes", "old", ""}},
-		{"refused", "n\n", "doctor --clean", false, exitDone, nil},
-		{"no answer", "", "doctor --clean", false, exitDone, nil},
-		{"run meanwhile", "y\n", "doctor --clean", true, exitDone, []string{"old", ""}},
-		{"looked at", "", "doctor", false, exitDone, nil},
-		{"nobody to ask", "", "doctor --clean -o json", false, exitUsage, nil},
+		{"agreed", "y\n", "doctor --clean", tablemap.Report{}, exitDone, []string{"notes", "old", ""}},
+		{"refused", "n\n", "doctor --clean", tablemap.Report{}, exitDone, nil},
+		{"no answer", "", "doctor --clean", tablemap.Report{}, exitDone, nil},
+		{"run meanwhile", "y\n", "doctor --clean", tablemap.Report{Status: tablemap.Running}, exitDone, []string{"old", ""}},
+		{"kept for skip-sync", "y\n", "doctor --clean", tablemap.Report{Status: tablemap.NotRunning, Actions: []tablemap.Command{tablemap.Run, tablemap.SkipSync, tablemap.Discard}},
+			exitDone, []string{"old", ""}},
+		{"looked at", "", "doctor", tablemap.Report{}, exitDone, nil},
+		{"nobody to ask", "", "doctor --clean -o json", tablemap.Report{}, exitUsage, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -55,8 +57,9 @@ func TestDoctorRemovesWhatIsAgreedTo(t *testing.T) {
 			leftOver(b)
 			b.program.terminal.in = true
 			b.program.in = reader(func() string {
-				if c.busy {
-					b.temporal.set("notes", tablemap.Running)
+				if c.meanwhile.Status != "" {
+					c.meanwhile.Map = "notes"
+					b.temporal.reports["notes"] = c.meanwhile
 				}
 				return c.answer
 			})
