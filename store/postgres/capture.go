@@ -272,6 +272,13 @@ func (l *layout) refused(err error, info *tableInfo) error {
 // lost says why changes of the table may be missing from the log; "" when none is.
 func (l *layout) lost(ctx context.Context, c *session) (string, error) {
 	relid := fmt.Sprint(l.relid)
+	found, err := identitiesOf(ctx, c, relid)
+	if err != nil {
+		return "", err
+	}
+	if len(found) == 0 {
+		return "the table is gone", nil // one of that name may have taken its place
+	}
 	entry, err := c.text(ctx, sqlEntry, textParam(relid))
 	if err != nil {
 		return "", fault(err)
@@ -283,16 +290,12 @@ func (l *layout) lost(ctx context.Context, c *session) (string, error) {
 	default:
 		return "it was taken out of the publication " + usersPublication + " for a while", nil
 	}
-	found, err := identitiesOf(ctx, c, relid)
-	if err == nil && len(found) == 0 {
-		return "the table is gone", nil
-	}
 	for _, f := range found {
 		if f.ident != identityFull {
-			return "its REPLICA IDENTITY is not FULL any more", err
+			return "its REPLICA IDENTITY is not FULL any more", nil
 		}
 	}
-	return "", err
+	return "", nil
 }
 
 // Release takes tables from capture. With the last one the slot goes too, or when its reader ends, and with it the publications.
