@@ -136,18 +136,18 @@ func (l *Link) Status(name string) Report {
 // Await waits until a map has a status.
 func (l *Link) Await(name string, want Status) Report {
 	l.t.Helper()
-	return l.await(name, string(want), func(r Report) bool { return r.Status == want })
+	return l.Reaches(name, string(want), func(r Report) bool { return r.Status == want })
 }
 
 // AwaitHealth waits until a map has a health.
 func (l *Link) AwaitHealth(name, want string) {
 	l.t.Helper()
-	l.await(name, want, func(r Report) bool { return r.Health == want })
+	l.Reaches(name, want, func(r Report) bool { return r.Health == want })
 }
 
-// await waits until a map is as it should be. A server or worker that has just been started may leave one question
+// Reaches waits until a map is as it should be. A server or worker that has just been started may leave one question
 // without an answer: it is asked again.
-func (l *Link) await(name, want string, ok func(Report) bool) Report {
+func (l *Link) Reaches(name, want string, ok func(Report) bool) Report {
 	l.t.Helper()
 	var r Report
 	var last Result
