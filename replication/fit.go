@@ -21,6 +21,12 @@ const (
 
 // fit compares two types.
 func fit(from, to store.Type) fits {
+	if looseTime(to) && (from.Kind == store.Text || from.Kind >= store.Date) {
+		return fitsExactly
+	}
+	if looseTime(from) {
+		from.Kind = store.Null
+	}
 	if to.Kind == store.Null || from.Kind == to.Kind {
 		return fitSize(from, to)
 	}
@@ -55,6 +61,12 @@ func fit(from, to store.Type) fits {
 	return fitsExactly
 }
 
+// looseTime reports whether a column is declared as a date or a time in SQLite, which stores whatever the application gives it.
+func looseTime(t store.Type) bool {
+	name := strings.ToUpper(t.Name)
+	return !t.Strict && t.Kind == store.Numeric && (strings.HasPrefix(name, "DATE") || strings.HasPrefix(name, "TIME"))
+}
+
 // samplesOf are texts of values of a kind, common and extreme ones.
 func samplesOf(k store.Kind) []string {
 	switch k {
@@ -82,10 +94,13 @@ type sized struct {
 
 // fitSize compares types of one kind by their names. Only databases that enforce types take their sizes seriously.
 func fitSize(from, to store.Type) fits {
+	f, t := sizeOf(from), sizeOf(to)
 	if !to.Strict {
+		if to.Kind == store.Numeric && from.Strict && (f.length == 0 || f.length > realDigits) {
+			return fitsNarrowly // it becomes a real
+		}
 		return fitsExactly
 	}
-	f, t := sizeOf(from), sizeOf(to)
 	switch to.Kind {
 	case store.Integer:
 		if t.bits < f.bits {
@@ -96,6 +111,9 @@ func fitSize(from, to store.Type) fits {
 			return fitsLossily
 		}
 	case store.Text, store.Blob:
+		if rewrites(from, to) {
+			return fitsNarrowly
+		}
 		return fitLength(f, t)
 	case store.Numeric:
 		return fitDigits(f, t)
@@ -105,6 +123,36 @@ func fitSize(from, to store.Type) fits {
 		}
 	}
 	return fitsExactly
+}
+
+// realDigits is how many digits of a decimal a real keeps.
+const realDigits = 15
+
+// plainTexts are the types that keep a text as it is written, or refuse it.
+var plainTexts = regexp.MustCompile(`^([a-z0-9_]+\.)?("char"|(name|citext|json|text|character varying|varchar|character|char|bpchar)\b)`)
+
+// rewrites reports whether the database of the second type may write a value of the first in its own way: another form of the same
+// date, say, or of the same list.
+func rewrites(from, to store.Type) bool {
+	if !to.Strict || from.Kind != store.Text && from.Kind != store.Null && !looseTime(from) || from.Name == to.Name {
+		return false
+	}
+	return to.Kind >= store.Date || to.Kind == store.Text && to.Name == strings.ToLower(to.Name) && !plainTexts.MatchString(to.Name)
+}
+
+// forms are how databases write values of these kinds, as the stores read them.
+var forms = map[store.Kind]*regexp.Regexp{
+	store.Date:        regexp.MustCompile(`^(\d{4,}-\d\d-\d\d( BC)?|-?infinity)$`),
+	store.Time:        regexp.MustCompile(`^\d\d:\d\d:\d\d(\.\d*[1-9])?$`),
+	store.Timestamp:   regexp.MustCompile(`^(\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d*[1-9])?( BC)?|-?infinity)$`),
+	store.TimestampTZ: regexp.MustCompile(`^(\d{4,}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d*[1-9])?Z( BC)?|-?infinity)$`),
+	store.UUID:        regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`),
+}
+
+// written reports whether a value that was a text is written as the database writes it.
+func written(v store.Value) bool {
+	form := forms[v.Kind]
+	return form == nil || form.MatchString(v.S)
 }
 
 func fitLength(f, t sized) fits {

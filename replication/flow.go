@@ -91,7 +91,7 @@ func (f *flow) verbatim(row store.Row) bool {
 		return false
 	}
 	for n := range row {
-		if row[n].Kind != f.target.Columns[n].Type.Kind && !row[n].IsNull() {
+		if !f.target.Columns[n].Type.Keeps(row[n]) {
 			return false
 		}
 	}
@@ -126,6 +126,9 @@ func (f *flow) cell(n int, v store.Value) (store.Value, *fault) {
 	w, err := store.Convert(v, to.Type)
 	if err != nil {
 		return v, &fault{store.CodeType, to.Name, "value " + quote(v) + " does not fit type " + to.Type.Name + " of column " + to.Name}
+	}
+	if n < f.target.Key && v.Kind == store.Text && !written(w) {
+		return v, &fault{store.CodeType, to.Name, "value " + quote(v) + " of the key is written differently in column " + to.Name + " of type " + to.Type.Name}
 	}
 	return w, nil
 }

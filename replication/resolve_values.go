@@ -109,7 +109,7 @@ func (r *resolver) typesFrom(from tablemap.Side, i int) {
 			rule = ruleKeyType
 		}
 	}
-	if rule == ruleTypeLossy {
+	if rule == ruleTypeLossy || rewrites(a.Type, b.Type) {
 		r.def.Effects[to] = true
 	}
 	hint := "map columns of the same type, or give the column a value map"

@@ -37,22 +37,39 @@ func (k Kind) String() string {
 // Convert returns the value as a column of the type stores it, so that what was written compares equal to what is read
 // back. It loses nothing: what does not fit is a *TypeError (or, in a column that is not strict, stays as it is).
 func Convert(v Value, t Type) (Value, error) {
-	if v.Kind == Null || v.Kind == t.Kind || t.Kind == Null {
+	if t.Keeps(v) {
 		return v, nil
 	}
 	if out, ok := convert(v, t); ok {
 		return out, nil
 	}
-	if !t.Strict {
+	if !t.Strict && (v.Kind != Numeric || t.Kind != Numeric && t.Kind != Integer) {
 		return v, nil
 	}
 	return Value{}, &TypeError{v.Kind, t}
 }
 
+// Keeps reports whether a column of the type stores the value as it is. One that is not strict makes an integer or a real of a
+// numeric, and has no real that is no number.
+func (t Type) Keeps(v Value) bool {
+	switch {
+	case v.Kind == Null || t.Kind == Null:
+		return true
+	case v.Kind != t.Kind:
+		return false
+	}
+	return t.Strict || v.Kind != Numeric && (v.Kind != Real || v.S != notANumber)
+}
+
+const notANumber = "NaN"
+
 func convert(v Value, to Type) (Value, bool) {
 	switch to.Kind {
 	case Integer:
-		return toInteger(v)
+		if out, ok := toInteger(v); ok || to.Strict || v.Kind != Numeric {
+			return out, ok
+		}
+		return toNumeric(v)
 	case Real:
 		return toReal(v, to.Strict)
 	case Numeric:
@@ -106,11 +123,14 @@ func toReal(v Value, strict bool) (Value, bool) {
 			return Value{}, false
 		}
 		return Float(f), true
+	case Real:
+		return Str(v.S), true
 	}
 	return Value{}, false
 }
 
-// toNumeric is SQLite's NUMERIC too: an integer where the number is one, else a real, else as it was.
+// toNumeric is SQLite's NUMERIC too: an integer where the number is one, else a real, else as it was. Of a numeric no digit may be
+// lost.
 func toNumeric(v Value) (Value, bool) {
 	switch v.Kind {
 	case Integer:
@@ -120,8 +140,27 @@ func toNumeric(v Value) (Value, bool) {
 			return n, true
 		}
 		return toReal(Value{Text, v.S}, false)
+	case Numeric:
+		if n, err := strconv.ParseInt(v.S, 10, 64); err == nil {
+			return Int(n), true
+		}
+		f, err := strconv.ParseFloat(v.S, 64)
+		if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+			return Str(v.S), strings.Trim(v.S, "-0123456789.") != "" // an infinity, or not a number
+		}
+		return Float(f), strconv.FormatFloat(f, 'f', -1, 64) == v.S
+	case Bool:
+		if v.S == "true" {
+			return Int(1), true
+		}
+		return Int(0), true
+	case Blob:
+		return Value{}, false
 	}
-	return Value{}, false
+	if n, ok := toNumeric(Str(v.S)); ok { // a date or the like is stored as its text
+		return n, true
+	}
+	return Str(v.S), true
 }
 
 // mostDigits bounds the decimals that are made of an exponent: PostgreSQL's numeric has no more before the point.

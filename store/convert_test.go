@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -38,6 +39,36 @@ func TestConvertToNumeric(t *testing.T) {
 		}
 		require.Equal(t, want, got.S, fmt.Sprint(f))
 	}
+}
+
+// A column that is not strict makes an integer or a real of a numeric, as SQLite does, and takes none that a real would round.
+func TestConvertNumericLoosely(t *testing.T) {
+	t.Parallel()
+	numeric := func(s string) store.Value { return store.Value{Kind: store.Numeric, S: s} }
+	for _, kind := range []store.Kind{store.Numeric, store.Integer} {
+		loose, strict := store.Type{Name: "DECIMAL", Kind: kind}, store.Type{Name: "numeric", Kind: store.Numeric, Strict: true}
+		for s, want := range map[string]store.Value{"5": store.Int(5), "-9223372036854775808": store.Int(math.MinInt64), "0.1": store.Float(0.1),
+			"-12.5": store.Float(-12.5), "100000000000000000000": store.Float(1e20), "NaN": store.Str("NaN"), "-Infinity": store.Str("-Infinity")} {
+			require.False(t, loose.Keeps(numeric(s)))
+			got, err := store.Convert(numeric(s), loose)
+			require.NoError(t, err, s)
+			require.Equal(t, want, got)
+			back, err := store.Convert(got, strict)
+			require.NoError(t, err, s)
+			require.Equal(t, numeric(s), back)
+		}
+		for _, s := range []string{"0.1234567890123456789", "12345678901234567890.5", "9223372036854775809"} {
+			_, err := store.Convert(numeric(s), loose)
+			require.Error(t, err, s)
+		}
+	}
+	date, err := store.Convert(store.Value{Kind: store.Date, S: "2024-02-29"}, store.Type{Name: "DATE", Kind: store.Numeric})
+	require.NoError(t, err)
+	require.Equal(t, store.Str("2024-02-29"), date)
+	require.True(t, store.Type{Name: "REAL", Kind: store.Real}.Keeps(store.Float(1)))
+	got, err := store.Convert(store.Value{Kind: store.Real, S: "NaN"}, store.Type{Name: "REAL", Kind: store.Real})
+	require.NoError(t, err)
+	require.Equal(t, store.Str("NaN"), got)
 }
 
 // What is no number, and the infinities, come back from a column of texts.
