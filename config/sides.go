@@ -118,7 +118,7 @@ func (r *reader) expand(n *yaml.Node, what, text string) (string, bool) {
 // Schemes are the kinds of databases that a URL can name.
 func Schemes() []string { return []string{"postgres", "postgresql", "mysql", "sqlite"} }
 
-const urlMend = "write postgres://user:password@host:5432/database, mysql://user:password@host:3306/database or sqlite:/path/file.db"
+const urlMend = "write postgres://user:password@host:5432/database or sqlite:/path/file.db"
 
 // parseAddress checks a URL and makes the path of an SQLite file absolute. Its words carry no part of the URL but the
 // scheme of another kind of database.

@@ -45,3 +45,18 @@ func TestKeysOfOtherCollations(t *testing.T) {
 	l.Right.Becomes("SELECT count(*) FROM item WHERE id LIKE '\\_%'", "0")
 	l.Equal("item")
 }
+
+// A key that the database always gives cannot be changed to another one: that row is held, its map goes on.
+func TestKeysThatTheDatabaseAlwaysGives(t *testing.T) {
+	t.Parallel()
+	const table = "CREATE TABLE item (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, value text NOT NULL)"
+	l := postgresLink(t, table, table, "item: {}", "item")
+	l.Left.Exec("INSERT INTO item (value) VALUES ('one'), ('two')")
+	l.Right.Becomes("SELECT count(*) FROM item", "2")
+	l.Left.Exec("UPDATE item SET id = DEFAULT WHERE id = 1", "UPDATE item SET value = 'second' WHERE id = 2")
+	l.Right.Becomes("SELECT value FROM item WHERE id = 2", "second")
+	failures := l.Failures("item")
+	require.Len(t, failures, 1)
+	require.Contains(t, failures[0].Message, "can only be updated to DEFAULT")
+	require.Equal(t, harness.Running, l.Status("item").Status)
+}

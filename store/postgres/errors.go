@@ -36,6 +36,7 @@ const (
 	statePrivilege        = "42501"
 	stateInvalidCatalog   = "3D000"
 	stateTooLongIndex     = "54000"
+	stateGeneratedAlways  = "428C9" // an identity column can only be updated to its default
 	stateNotPrerequisites = "55000"
 )
 
@@ -138,7 +139,7 @@ func rowFault(table string, err error) error {
 		out.Code = store.CodeTooLarge
 	case e.Code[:2] == "22":
 		out.Code = store.CodeType
-	case e.Code[:2] == "23", e.Code[:2] == "P0", e.Code[:2] == "38", e.Code[:2] == "09", e.Code[:2] == "54":
+	case e.Code == stateGeneratedAlways, e.Code[:2] == "23", e.Code[:2] == "P0", e.Code[:2] == "38", e.Code[:2] == "09", e.Code[:2] == "54":
 		out.Code = store.CodeOther
 	default:
 		return tableFault(table, err)
