@@ -24,10 +24,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	errands := errandsOf(unit, s.reader.cursor)
 	if len(changes) == 0 && len(errands) == 0 {
 		s.skippedUser = s.skippedUser || len(unit) > 0
-		if s.cut {
-			return nil
-		}
-		return s.finish(ctx)
+		return nil
 	}
 	f := &flushing{Stream: s, cut: s.cut, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
 		relaxed: s.target.Limits().Relaxed && !s.cut && s.long == nil && !slices.ContainsFunc(errands, func(it *item) bool { return it.kind == itemNote })}}

@@ -75,7 +75,15 @@ func TestALongTransactionIsSeenWhole(t *testing.T) {
 
 func TestALongTransactionWhoseEndConcernsNobody(t *testing.T) {
 	t.Parallel()
-	w := cutting(t, [2][]memory.Table{{notUnique("a")}, {notUnique("a")}}, "a")
+	for _, ahead := range []int{0, 1} { // its end is read with the part before
+		w := cutting(t, [2][]memory.Table{{notUnique("a")}, {notUnique("a")}}, "a")
+		w.engine.Ahead = ahead
+		w.endsInNothing(t)
+	}
+}
+
+func (w *world) endsInNothing(t *testing.T) {
+	t.Helper()
 	require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
 		for _, k := range []string{"x", "y", "z"} {
 			if err := u.Insert("a", memory.Values{"k": store.Str(k), "u": store.Str(k)}); err != nil {

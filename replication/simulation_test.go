@@ -47,6 +47,7 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
+	latest := func(*plan) {}
 	sixth := func(p *plan) { p.stretch = 0 }
 	fifth := func(p *plan) { sixth(p); p.ahead, p.triggers, p.locks = 0, false, false }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
@@ -70,6 +71,7 @@ func TestSimulationKept(t *testing.T) {
 		{21017279, sixth, "the transaction that turned a map to its queue for a lock said that what it queued was applied"},
 		{21000377, sixth, "changes from a queue were merged though the other side's row came between them"},
 		{21029894, sixth, "each TRUNCATE of a paused map doubled its queue"},
+		{20099982, latest, "a long transaction stayed open whose last stretch was read ahead and asked for nothing"},
 		{2325, second, "a retry left a row alone whose key a held row had had meanwhile"},
 	} {
 		if err := simulateAs(kept.seed, kept.as); err != nil {

@@ -226,7 +226,11 @@ func (s *Stream) read(ctx context.Context) (ready bool, outcome Outcome, err err
 		if err := s.next(ctx); err != nil {
 			return false, Moved, err
 		}
-		if len(s.unread) == 0 && len(s.reader.out) == 0 {
+		switch {
+		case len(s.unread) > 0 || len(s.reader.out) > 0:
+		case s.long != nil && !s.cut: // its end asked for nothing
+			return false, Moved, s.finish(ctx)
+		default:
 			return false, Idle, s.idle(ctx)
 		}
 	}

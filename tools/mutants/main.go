@@ -111,12 +111,14 @@ type layer struct {
 
 func layers() map[string]layer {
 	return map[string]layer{
-		"unit":       {pkg: "./replication", run: "^Test", skip: "^TestSimulation"},
-		"simulation": {pkg: "./replication", run: "^TestSimulation$", seeds: true},
-		"kept":       {pkg: "./replication", run: "^TestSimulationKept$"},
-		"memory":     {pkg: "./store/memory", run: "^TestContract$"},
-		"sqlite":     {pkg: "./store/sqlite", run: "^TestContract$/^usual$"},
-		"postgres":   {pkg: "./store/postgres", run: "^TestContract$/^apply$"},
+		"unit":          {pkg: "./replication", run: "^Test", skip: "^TestSimulation"},
+		"simulation":    {pkg: "./replication", run: "^TestSimulation$", seeds: true},
+		"kept":          {pkg: "./replication", run: "^TestSimulationKept$"},
+		"memory":        {pkg: "./store/memory", run: "^TestContract$"},
+		"sqlite":        {pkg: "./store/sqlite", run: "^TestContract$/^usual$"},
+		"postgres":      {pkg: "./store/postgres", run: "^TestContract$/^apply$"},
+		"postgres-log":  {pkg: "./store/postgres", run: "^TestContract$/^release$"},
+		"postgres-unit": {pkg: "./store/postgres", run: "^TestAStatement"},
 	}
 }
 
