@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"testing"
@@ -47,7 +48,7 @@ func linkWith(t *testing.T, options memory.Options, maps []tablemap.Map, tables 
 	w := &world{rand: rand.New(rand.NewPCG(1, 1)), ctx: context.Background(), story: newStory(), hooked: true, ending: true}
 	w.plan.withSync, w.plan.master = true, master
 	for side := range w.dbs {
-		options.CopyRows, options.Clock = 100, func() int64 { return w.nowMs }
+		options.CopyRows, options.Clock = cmp.Or(options.CopyRows, 100), func() int64 { return w.nowMs }
 		options.OnCall = func(op string) error {
 			if w.calls != nil {
 				w.calls(tablemap.Side(side), op)

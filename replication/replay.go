@@ -13,6 +13,10 @@ import (
 // those of a copy.
 const replayLimit = 1000
 
+// faultRows is how many changes are made one by one where one of them is refused, and how many the transaction after that makes at
+// most: each that follows without a fault makes twice as many. A whole page one by one would take minutes, in one transaction.
+const faultRows = 100
+
 // ending says what a replay does when the queue is empty.
 type ending int
 
@@ -32,6 +36,7 @@ type Replay struct {
 	upTo   int64 // with keepQueue: the last entry there was at the beginning
 	run    int
 	ahead  *page // read beside the last transaction; nil: none was
+	most   int   // bounds the page after a fault; 0: nothing does
 
 	progress tablemap.ReplayProgress
 	begun    bool // a batch has got through: nobody keeps the table locked
@@ -120,11 +125,13 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	if r.ending == keepQueue && len(entries) == 0 {
 		return Done, nil
 	}
-	last := r.ending == turnLive && len(entries) < r.lastLimit() && (r.begun || len(entries) == 0)
+	last := r.ending == turnLive && !next.full && len(entries) < r.lastLimit() && (r.begun || len(entries) == 0)
 	outcome, err := r.batch(ctx, entries, last)
 	if isRowFault(err) {
-		r.careful = true
-		outcome, err = r.batch(ctx, entries, last)
+		r.careful, r.most, r.ahead = true, faultRows, nil
+		outcome, err = r.batch(ctx, entries[:min(len(entries), faultRows)], last)
+	} else if r.most *= 2; r.most >= r.target.Limits().CopyRows {
+		r.most = 0
 	}
 	r.careful = false
 	if outcome == Done && err == nil && r.ending == turnLive {
@@ -134,11 +141,21 @@ func (r *Replay) Step(ctx context.Context) (Outcome, error) {
 	return outcome, err
 }
 
-func (r *Replay) lastLimit() int { return min(replayLimit, r.target.Limits().CopyRows) }
+func (r *Replay) lastLimit() int { return min(replayLimit, r.pageLimit()) }
+
+// pageLimit bounds the transactions.
+func (r *Replay) pageLimit() int {
+	most := r.target.Limits().CopyRows
+	if r.most > 0 {
+		return min(most, r.most)
+	}
+	return most
+}
 
 // page is what was read of the queue.
 type page struct {
 	entries []entry
+	full    bool // there may be more
 	err     error
 }
 
@@ -149,8 +166,9 @@ func (r *Replay) next(ctx context.Context, after int64) *page {
 		return &page{err: fmt.Errorf("open view: %w", err)}
 	}
 	defer func() { _ = view.Close() }()
-	entries, err := r.read(ctx, view, after, r.target.Limits().CopyRows)
-	return &page{entries, err}
+	limit := r.pageLimit()
+	entries, err := r.read(ctx, view, after, limit)
+	return &page{entries, len(entries) == limit, err}
 }
 
 func (r *Replay) read(ctx context.Context, from store.Reader, after int64, limit int) ([]entry, error) {
