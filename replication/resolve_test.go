@@ -246,3 +246,33 @@ func TestFit(t *testing.T) {
 		require.Equal(t, c.want, fit(c.from, c.to), "%s → %s", c.from.Name, c.to.Name)
 	}
 }
+
+// A key that the other database would write in another form does not pair with its row there.
+func TestAKeyThatWouldBeWrittenDifferently(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind        store.Kind
+		same        string
+		differently []string
+	}{
+		{store.UUID, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", []string{"A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}"}},
+		{store.Date, "0044-03-15 BC", []string{"15.3.2024", "2024-3-15"}},
+		{store.Time, "24:00:00", []string{"12:00", "12:00:00.50"}},
+		{store.Timestamp, "2024-02-29 12:00:00.5", []string{"2024-02-29T12:00:00", "2024-02-29"}},
+		{store.TimestampTZ, "-infinity", []string{"2024-02-29 12:00:00", "2024-02-29 12:00:00+00"}},
+	} {
+		column := store.Column{Name: "k", Type: store.Type{Name: c.kind.String(), Kind: c.kind, Strict: true}}
+		f := &flow{def: &Definition{Columns: make([]tablemap.Column, 1)}, cols: []int{0}, target: store.Relation{Key: 1, Columns: []store.Column{column}}}
+		row, bad := f.translate(store.Row{store.Str(c.same)})
+		require.Nil(t, bad, c.same)
+		require.Equal(t, store.Row{{Kind: c.kind, S: c.same}}, row)
+		for _, text := range c.differently {
+			_, bad = f.translate(store.Row{store.Str(text)})
+			require.NotNil(t, bad, text)
+			require.Equal(t, store.CodeType, bad.code)
+		}
+		f.target.Key = 0
+		_, bad = f.translate(store.Row{store.Str(c.differently[0])})
+		require.Nil(t, bad, "no key: it flows back")
+	}
+}

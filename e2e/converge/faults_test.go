@@ -159,10 +159,11 @@ func (r *run) again() {
 }
 
 // failing has a server end some of dualwrite's transactions as it does when it has run out of something: at a row, or at the commit.
+// A sequence, which no rollback takes back, tells that it has.
 func (r *run) failing(side int, code string) {
 	r.t.Helper()
-	fail := fmt.Sprintf(`CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-		IF current_setting('application_name') = 'dualwrite' AND random() < 0.3 THEN RAISE EXCEPTION 'a fault' USING ERRCODE = '%s'; END IF;
+	fail := fmt.Sprintf(`CREATE SEQUENCE failures; CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF current_setting('application_name') = 'dualwrite' AND random() < 0.3 THEN PERFORM nextval('public.failures'); RAISE EXCEPTION 'a fault' USING ERRCODE = '%s'; END IF;
 		RETURN NULL; END $$;`, code)
 	when := ""
 	if r.chance.IntN(2) == 0 {
@@ -171,14 +172,16 @@ func (r *run) failing(side int, code string) {
 	for _, table := range tables {
 		fail += fmt.Sprintf("CREATE CONSTRAINT TRIGGER fail_%[1]s AFTER INSERT OR UPDATE ON %[1]s%[2]s FOR EACH ROW EXECUTE FUNCTION fail();", table, when)
 	}
-	r.while(side, fail, "DROP FUNCTION fail CASCADE")
+	r.while(side, fail, "SELECT is_called FROM failures", "DROP FUNCTION fail CASCADE; DROP SEQUENCE failures")
 }
 
 // refusing has some rows refused on one side, which are tried again once they no longer are. All are of the kind that others refer to:
 // a change that failed is skipped by what its row has become.
 func (r *run) refusing(side int) {
 	r.t.Helper()
-	r.while(side, "ALTER TABLE item ADD CONSTRAINT refused CHECK (id NOT LIKE '_"+family+"-%' OR v <> 3) NOT VALID", "ALTER TABLE item DROP CONSTRAINT refused")
+	r.await(harness.Running) // an initial write would fail
+	r.while(side, "ALTER TABLE item ADD CONSTRAINT refused CHECK (id NOT LIKE '_"+family+"-%' OR v <> 3) NOT VALID",
+		r.lane.ledger(side, "SELECT count(*) > 0 FROM %s", "held"), "ALTER TABLE item DROP CONSTRAINT refused")
 	r.link.Until("no rows to be held", func() bool {
 		r.link.Try("retry", "item")
 		r.link.Try("retry", "part")
@@ -200,12 +203,12 @@ func (r *run) settings(side int) {
 	r.while(side, change("ALTER DATABASE %s SET %s", "datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", "intervalstyle = 'sql_standard'",
 		"bytea_output = 'escape'", "extra_float_digits = -15", "array_nulls = off", "default_transaction_isolation = 'serializable'",
 		"default_transaction_read_only = off", "synchronous_commit = off", "statement_timeout = '20s'", "lock_timeout = '100ms'",
-		"idle_in_transaction_session_timeout = '10s'", "plan_cache_mode = 'force_custom_plan'", "row_security = off"),
+		"idle_in_transaction_session_timeout = '10s'", "plan_cache_mode = 'force_custom_plan'", "row_security = off"), "SELECT current_setting('datestyle') = 'SQL, DMY'",
 		change("ALTER DATABASE %s RESET %s", "ALL"))
 }
 
-// while makes something on a server that ends when the applications have done a little more.
-func (r *run) while(side int, begin, end string) {
+// while makes something on a server that ends when a query says that it has had an effect, and the applications have done a little more.
+func (r *run) while(side int, begin, effect, end string) {
 	r.t.Helper()
 	p := &postgres{url: r.sides()[side].URL()}
 	defer p.close()
@@ -214,6 +217,10 @@ func (r *run) while(side int, begin, end string) {
 	}
 	do(begin)
 	r.more()
+	r.link.Until("so: "+effect, func() bool {
+		so, err := r.sides()[side].Try(effect)
+		return err == nil && so == "t"
+	})
 	do(end)
 }
 
