@@ -121,11 +121,13 @@ func isTimeout(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &deadline)
 }
 
-// passing reports whether an error goes away by itself: the map is between two runs of its workflow.
+// passing reports whether an error goes away by itself: the map is between two runs of its workflow, or the worker or the
+// server is busy. A request that has been taken is not carried out twice, since it has an id.
 func passing(err error) bool {
 	var notReady *serviceerror.WorkflowNotReady
+	var exhausted *serviceerror.ResourceExhausted
 	var app *temporal.ApplicationError
-	if errors.As(err, &notReady) {
+	if errors.As(err, &notReady) || errors.As(err, &exhausted) || isTimeout(err) {
 		return true
 	}
 	if errors.As(err, &app) {

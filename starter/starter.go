@@ -95,15 +95,17 @@ func (s *Starter) Send(ctx context.Context, name string, r workflows.Request) (t
 // Status is a map's report without live counters.
 func (s *Starter) Status(ctx context.Context, name string) (tablemap.Report, error) {
 	var report tablemap.Report
+	silent := false // the server waited in vain for a worker, which answers within milliseconds if it is not too busy
 	err := s.persist(ctx, name, func(ctx context.Context) error {
 		value, err := s.client.QueryWorkflow(ctx, workflows.MapID(s.link, name), "", workflows.QueryStatus)
 		if err != nil {
+			silent = silent || ctx.Err() == nil && isTimeout(err)
 			return err
 		}
 		return value.Get(&report)
 	})
-	if err != nil && ctx.Err() == nil && isTimeout(err) {
-		return report, &Error{CodeNoWorker, "no worker answers", startWorker, err} // a worker does within milliseconds
+	if silent && isTimeout(err) {
+		return report, &Error{CodeNoWorker, "no worker answers", startWorker, err}
 	}
 	return report, explain(err, name)
 }
@@ -139,10 +141,10 @@ func (s *Starter) Await(ctx context.Context, name string, each func(tablemap.Rep
 const (
 	firstRepeat = 50 * time.Millisecond
 	lastRepeat  = time.Second
-	patience    = 30 * time.Second // with a map that is between two runs
+	patience    = 30 * time.Second // with a map that is between two runs, and a worker or a server that is busy
 )
 
-// persist repeats a call while the map is between two runs of its workflow.
+// persist repeats a call while the map is between two runs of its workflow, or nobody has had time for it.
 func (s *Starter) persist(ctx context.Context, name string, call func(context.Context) error) error {
 	began := time.Now()
 	for wait := firstRepeat; ; wait = min(2*wait, lastRepeat) {

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/dualwrite/dualwrite/starter"
 	"github.com/dualwrite/dualwrite/tablemap"
@@ -59,4 +62,34 @@ func TestLifeOfAMap(t *testing.T) {
 	require.Equal(t, starter.CodeNotAllowed, refused.Code)
 	require.Contains(t, refused.Message, "pause")
 	send(tablemap.Stop, tablemap.NotRunning)
+}
+
+// busyClient lets some queries fail as they do where the server or the worker is busy.
+type busyClient struct {
+	client.Client
+	errors []error
+}
+
+func (c *busyClient) QueryWorkflow(ctx context.Context, id, run, query string, args ...any) (converter.EncodedValue, error) {
+	if len(c.errors) > 0 {
+		err := c.errors[0]
+		c.errors = c.errors[1:]
+		return nil, err
+	}
+	return c.Client.QueryWorkflow(ctx, id, run, query, args...)
+}
+
+func TestABusyWorkerIsNotMissing(t *testing.T) {
+	t.Parallel()
+	server := workflowstest.Server(t)
+	workflowstest.Work(t, server.Client(), "busy", &workflowstest.Engine{})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := starter.New(server.Client(), "busy").Register(ctx, theLink(), registrations("customers"))
+	require.NoError(t, err)
+
+	c := &busyClient{server.Client(), []error{serviceerror.NewDeadlineExceeded("late"), &serviceerror.ResourceExhausted{Message: "Workflow is busy."}}}
+	_, err = starter.New(c, "busy").Status(ctx, "customers")
+	require.NoError(t, err)
+	require.Empty(t, c.errors)
 }

@@ -104,7 +104,7 @@ func prepare(folder string, tags []string) (*devserver.Server, error) {
 	if err := os.Setenv(variableCLI, cli); err != nil {
 		return nil, err
 	}
-	return launch(devserver.Options{Program: cli, StateDir: filepath.Join(folder, "temporal"), Grace: 5 * time.Second})
+	return launch(devserver.Options{Program: cli, StateDir: filepath.Join(folder, "temporal"), Grace: 5 * time.Second, Volatile: true})
 }
 
 // repository is the root of the tree.

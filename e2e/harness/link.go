@@ -183,11 +183,21 @@ func (l *Link) OnTerminal(answer string, args ...string) string {
 // Temporal carries out a command of the stock `temporal` program that must succeed, and returns what it prints.
 func (l *Link) Temporal(args ...string) string {
 	l.t.Helper()
-	r := l.TryTemporal(args...)
+	var r Result
+	polled(Patience, func() bool {
+		r = l.TryTemporal(args...)
+		return r.Exit == 0 || !busy(r.Err, args)
+	})
 	if r.Exit != 0 {
 		l.t.Fatalf("temporal %s: exit code %d\n%s%s", strings.Join(args, " "), r.Exit, r.Out, r.Err)
 	}
 	return r.Out
+}
+
+// busy reports whether the server has not had time for a command, by what the stock program says: that asks no second time.
+func busy(said string, args []string) bool {
+	looks := slices.Contains([]string{"describe", "list", "metadata", "query", "show"}, args[1])
+	return strings.Contains(said, "Workflow is busy") || looks && strings.Contains(said, "deadline exceeded")
 }
 
 // TryTemporal carries out a command of the stock `temporal` program.

@@ -51,7 +51,7 @@ type Temporal struct {
 func StartTemporal(t testing.TB) *Temporal {
 	t.Helper()
 	s := &Temporal{t: t, options: devserver.Options{
-		Program: os.Getenv(variableCLI), StateDir: filepath.Join(t.TempDir(), "temporal"), Grace: 5 * time.Second,
+		Program: os.Getenv(variableCLI), StateDir: filepath.Join(t.TempDir(), "temporal"), Grace: 5 * time.Second, Volatile: true,
 		Port: postgrestest.FreePort(), UIPort: postgrestest.FreePort()}} // which stay free while it is down
 	s.Start()
 	t.Cleanup(func() {

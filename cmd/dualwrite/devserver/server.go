@@ -24,6 +24,7 @@ type Options struct {
 	UIPort     int           // of the Web UI, on 127.0.0.1; 0: any that is free
 	Attributes []string      // search attributes to register, all of type Keyword
 	Grace      time.Duration // given to the server to end by itself; default 10 s
+	Volatile   bool          // the database need not outlive the machine: for tests
 }
 
 // Server is a Temporal development server that runs.
@@ -105,7 +106,13 @@ func (s *Server) launch() error {
 }
 
 func (s *Server) arguments() []string {
+	// Every step of a workflow is a commit. With a log ahead of its file, SQLite has the disk write once for each, not three times.
+	synchronous := "FULL"
+	if s.options.Volatile {
+		synchronous = "OFF"
+	}
 	args := []string{"server", "start-dev", "--db-filename", s.path(fileDatabase),
+		"--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=" + synchronous,
 		"--ip", "127.0.0.1", "--port", strconv.Itoa(s.options.Port), "--ui-port", strconv.Itoa(s.options.UIPort),
 		"--namespace", "default",
 		// Without it the server waits a second between two runs of one workflow: between two statuses of a map.

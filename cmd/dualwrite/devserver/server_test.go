@@ -67,6 +67,9 @@ func TestServerIsStartedOnLoopback(t *testing.T) {
 		require.Equal(t, pair[1], arguments[at+1])
 	}
 	require.Contains(t, arguments, "Two=Keyword")
+	for _, pragma := range []string{"journal_mode=WAL", "synchronous=FULL"} {
+		require.Equal(t, "--sqlite-pragma", arguments[slices.Index(arguments, pragma)-1])
+	}
 	_, port, err := net.SplitHostPort(s.Address())
 	require.NoError(t, err)
 	require.Equal(t, port, arguments[slices.Index(arguments, "--port")+1])
