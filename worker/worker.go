@@ -35,11 +35,13 @@ type Worker struct {
 	logger  *zap.Logger
 	workers []worker.Worker
 	fatal   chan error
+	rest    func() // ends the lookout; nil: it has not begun
 }
 
 // Engine is what a worker needs of the engine.
 type Engine interface {
 	activities.Engine
+	Diagnoser
 	// Dependencies are the foreign keys between mapped tables, and what the config declares.
 	Dependencies(ctx context.Context) ([]tablemap.Edge, error)
 	// Definition is that of a map's last run.
@@ -86,7 +88,16 @@ func (w *Worker) Start(ctx context.Context) error {
 			return fmt.Errorf("start worker: %w", err)
 		}
 	}
+	w.lookOut()
 	return nil
+}
+
+// lookOut begins to look at the databases beside the work, until Stop.
+func (w *Worker) lookOut() {
+	ctx, cancel := context.WithCancel(context.Background())
+	var look sync.WaitGroup
+	look.Go(func() { newLookout(w.engine, w.logger).keep(ctx, lookEvery+time.Duration(len(w.link.Maps))*lookPerMap) })
+	w.rest = func() { cancel(); look.Wait() }
 }
 
 // Fatal delivers an error after which the worker does not work any more.
@@ -94,6 +105,9 @@ func (w *Worker) Fatal() <-chan error { return w.fatal }
 
 // Stop ends the work within a few seconds: streams and copies are handed over to other workers.
 func (w *Worker) Stop() {
+	if w.rest != nil {
+		w.rest()
+	}
 	var all sync.WaitGroup
 	for _, one := range w.workers {
 		all.Go(one.Stop)

@@ -69,6 +69,8 @@ func (e *engine) Dependencies(context.Context) ([]tablemap.Edge, error) {
 	return []tablemap.Edge{{Child: "customers", Parent: "groups"}, {Child: "customers", Parent: "customers"}}, nil
 }
 
+func (e *engine) Diagnose(context.Context) []replication.Finding { return nil }
+
 func (e *engine) Definition(_ context.Context, name string) (replication.Definition, error) {
 	return replication.Definition{Map: tablemap.Map{Name: name}}, nil
 }
