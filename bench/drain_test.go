@@ -141,20 +141,26 @@ func (w load) running(b *testing.B) (*harness.Link, *harness.Process) {
 	return l, p
 }
 
-// native measures the peer.
+// native measures PostgreSQL's own replication.
 func (w load) native(b *testing.B) sample {
 	b.Helper()
-	n := pairing(b, account())
-	w.prepare(b, n.left, n.right)
-	n.subscribe(b)
-	defer n.unsubscribe(b)
-	n.enable(b, false)
-	w.make(b, n.left)
-	m := start(b, 0)
-	n.enable(b, true)
-	becomes(b, n.right, last, "1")
+	return w.peer(b, pairing(b, account()))
+}
+
+// peer measures another program: it stops, changes are made, it goes on.
+func (w load) peer(b *testing.B, p peer) sample {
+	b.Helper()
+	d := p.databases()
+	w.prepare(b, d.left, d.right)
+	p.subscribe(b)
+	defer p.unsubscribe(b)
+	p.enable(b, false)
+	w.make(b, d.left)
+	m := startOn(b, d.servers, 0)
+	p.enable(b, true)
+	becomes(b, d.right, last, "1")
 	s := m.stop()
-	w.same(b, n.left, n.right)
+	w.same(b, d.left, d.right)
 	return s
 }
 

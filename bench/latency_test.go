@@ -20,8 +20,13 @@ const (
 // BenchmarkLatency measures from the commit on one side (as its server has noted it) until a reader of the other side,
 // which asks every millisecond, sees the row.
 func BenchmarkLatency(b *testing.B) {
-	half := &measurement{Name: "latency at 100 transactions a second, p50", Peer: "native logical replication"}
-	late := &measurement{Name: "latency at 100 transactions a second, p99", Peer: "native logical replication"}
+	latency(b, "native logical replication", func() peer { return pairing(b, account()) })
+}
+
+func latency(b *testing.B, name string, other func() peer) {
+	b.Helper()
+	half := &measurement{Name: "latency at 100 transactions a second, p50", Peer: name}
+	late := &measurement{Name: "latency at 100 transactions a second, p99", Peer: name}
 	add := func(list func(m *measurement) *[]sample, delays []float64, cost sample) {
 		for m, q := range map[*measurement]float64{half: 0.50, late: 0.99} {
 			s := cost
@@ -30,7 +35,7 @@ func BenchmarkLatency(b *testing.B) {
 		}
 	}
 	for range *rounds {
-		delays, cost := nativeLatency(b)
+		delays, cost := peerLatency(b, other())
 		add(func(m *measurement) *[]sample { return &m.Peers }, delays, cost)
 		delays, cost = ourLatency(b)
 		add(func(m *measurement) *[]sample { return &m.Ours }, delays, cost)
@@ -39,14 +44,14 @@ func BenchmarkLatency(b *testing.B) {
 	b.Run("p99", func(b *testing.B) { late.times(b) })
 }
 
-func nativeLatency(b *testing.B) ([]float64, sample) {
+func peerLatency(b *testing.B, p peer) ([]float64, sample) {
 	b.Helper()
-	n := pairing(b, account())
-	run(b, n.left, "CREATE SEQUENCE made CACHE 1")
-	n.subscribe(b)
-	defer n.unsubscribe(b)
-	m := start(b, 0)
-	return delays(b, n.left, n.right), m.stop()
+	d := p.databases()
+	run(b, d.left, "CREATE SEQUENCE made CACHE 1")
+	p.subscribe(b)
+	defer p.unsubscribe(b)
+	m := startOn(b, d.servers, 0)
+	return delays(b, d.left, d.right), m.stop()
 }
 
 func ourLatency(b *testing.B) ([]float64, sample) {

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
 )
 
 // sample is what one run of one contender cost.
@@ -108,6 +110,7 @@ func write(folder string) error {
 // meter measures from its start to stop.
 type meter struct {
 	b      *testing.B
+	of     [2]*postgrestest.Cluster
 	pid    int // of the worker; 0: none
 	began  time.Time
 	server [2]float64
@@ -117,7 +120,12 @@ type meter struct {
 
 func start(b *testing.B, workerPid int) *meter {
 	b.Helper()
-	m := &meter{b: b, pid: workerPid}
+	return startOn(b, clusters, workerPid)
+}
+
+func startOn(b *testing.B, servers [2]*postgrestest.Cluster, workerPid int) *meter {
+	b.Helper()
+	m := &meter{b: b, of: servers, pid: workerPid}
 	m.server, m.worker, m.wal = m.read()
 	m.began = time.Now()
 	return m
@@ -137,7 +145,7 @@ func (m *meter) stop() sample {
 }
 
 func (m *meter) read() (server [2]float64, worker float64, wal [2]int64) {
-	for i, c := range clusters {
+	for i, c := range m.of {
 		server[i] = family(c.Pid())
 		wal[i] = number(m.b, c.URL("postgres"), "SELECT pg_current_wal_insert_lsn() - '0/0'")
 	}

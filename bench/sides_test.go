@@ -170,25 +170,45 @@ func link(b *testing.B, kind string, tables ...table) *harness.Link {
 	return harness.New(b, harness.Setup{Pair: harness.Postgres, Left: create, Right: create, Maps: maps, Master: "finops"})
 }
 
-// native is a subscription between two new databases.
-type native struct {
+// two are two new databases, of one name, on two servers.
+type two struct {
+	servers     [2]*postgrestest.Cluster
 	left, right string // URLs
 	name        string
 }
 
-// pairing makes two databases with the tables.
-func pairing(b *testing.B, tables ...table) *native {
+// pair makes two databases with the tables.
+func pair(b *testing.B, servers [2]*postgrestest.Cluster, tables ...table) *two {
 	b.Helper()
-	n := &native{name: fmt.Sprintf("native_%x", time.Now().UnixNano())}
-	for i, url := range []*string{&n.left, &n.right} {
-		*url = clusters[i].URL(n.name)
-		run(b, clusters[i].URL("postgres"), "CREATE DATABASE "+n.name)
+	d := &two{servers: servers, name: fmt.Sprintf("native_%x", time.Now().UnixNano())}
+	for i, url := range []*string{&d.left, &d.right} {
+		*url = servers[i].URL(d.name)
+		run(b, servers[i].URL("postgres"), "CREATE DATABASE "+d.name)
 		for _, t := range tables {
 			run(b, *url, t.create)
 		}
-		b.Cleanup(func() { run(b, clusters[i].URL("postgres"), "DROP DATABASE "+n.name+" WITH (FORCE)") })
 	}
-	return n
+	return d
+}
+
+func (d *two) databases() *two { return d }
+
+// drop removes them when the benchmark ends.
+func (d *two) drop(b *testing.B) *two {
+	b.Helper()
+	for _, server := range d.servers {
+		b.Cleanup(func() { run(b, server.URL("postgres"), "DROP DATABASE "+d.name+" WITH (FORCE)") })
+	}
+	return d
+}
+
+// native is a subscription between two new databases.
+type native struct{ *two }
+
+// pairing makes two databases with the tables.
+func pairing(b *testing.B, tables ...table) *native {
+	b.Helper()
+	return &native{pair(b, clusters, tables...).drop(b)}
 }
 
 // subscribe begins native replication, without copying what is there, and waits until it runs.
