@@ -85,7 +85,7 @@ func entryOf(r store.Row) entry {
 		r[8].S, r[9].Int64()}
 }
 
-// sent is a row of the table sent. The key is that of the side that it is kept on. Positions ascend with the numbers.
+// sent is a row of the table sent. The key is that of the side that it is kept on. Of a map's rows the last has the latest position.
 type sent struct {
 	ID       int64
 	Map      string

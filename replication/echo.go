@@ -1,8 +1,14 @@
 package replication
 
-import "github.com/dualwrite/dualwrite/store"
+import (
+	"context"
+	"fmt"
 
-// Limits of the echo book, beyond which the oldest entries give way to a floor.
+	"github.com/dualwrite/dualwrite/store"
+)
+
+// Limits of the echo book, beyond which the oldest entries are moved to the target's table sent: the log is kept for what the book
+// holds.
 const (
 	echoEntries = 100_000
 	echoAgeMs   = 5 * 60 * 1000
@@ -35,15 +41,15 @@ func (b *echoBook) sent(e echoEntry) {
 }
 
 // prune drops entries that the other side has been seen to know (done), and the oldest while there are too many or
-// they are too old: for these it calls raise, so that their map's floor covers them.
-func (b *echoBook) prune(nowMs int64, done func(echoEntry) bool, raise func(echoEntry)) {
+// they are too old: for these it calls move.
+func (b *echoBook) prune(nowMs int64, done func(echoEntry) bool, move func(echoEntry)) {
 	for b.head < len(b.fifo) {
 		e := b.fifo[b.head]
 		if !done(e) {
 			if len(b.fifo)-b.head <= echoEntries && nowMs-e.atMs < echoAgeMs {
 				break
 			}
-			raise(e)
+			move(e)
 		}
 		if b.last[e.echoKey] == e.position {
 			delete(b.last, e.echoKey)
@@ -78,7 +84,7 @@ func (b *echoBook) forget(mapName string) {
 	b.fifo, b.head = kept, 0
 }
 
-// prune shortens the echo book; true when what it has forgotten has to be written down before the log is confirmed.
+// prune shortens the echo book; true when what it has dropped has to be written down before the log is confirmed.
 func (s *Stream) prune(nowMs int64) bool {
 	forgot := false
 	s.reader.echoes.prune(nowMs,
@@ -93,9 +99,40 @@ func (s *Stream) prune(nowMs int64) bool {
 			m.Pruned, m.dirty, forgot = max(m.Pruned, e.position), true, true
 			return true
 		},
-		func(e echoEntry) {
-			m := s.reader.maps[e.mapName]
-			m.Floor, m.dirty, forgot = e.position, true, true
-		})
-	return forgot
+		func(e echoEntry) { s.moved = append(s.moved, e) })
+	return forgot || len(s.moved) > 0
+}
+
+// keepMoved writes down what the echo book has no room for any more.
+func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
+	rows, latest := make(map[string][]store.Row), make(map[string]store.Position)
+	for _, e := range s.moved {
+		m := s.reader.maps[e.mapName]
+		key, err := store.DecodeRow(e.key)
+		if err != nil {
+			return fmt.Errorf("read what was sent: %w", err)
+		}
+		c := change{flow: m.flow}
+		target, _ := c.targetKeys(key, nil)
+		rows[e.mapName] = append(rows[e.mapName], sent{Map: e.mapName, Key: store.EncodeRow(target), Position: e.position}.row())
+		latest[e.mapName] = max(latest[e.mapName], e.position)
+	}
+	for _, name := range sortedKeys(rows) {
+		q := byMap(store.SentTable, name)
+		q.Order, q.Desc, q.Limit = "id", true, 1
+		last, err := tx.Select(ctx, q)
+		if err != nil {
+			return fmt.Errorf("read what was sent: %w", err)
+		}
+		if len(last) > 0 {
+			latest[name] = max(latest[name], sentOf(last[0]).Position)
+		}
+		// These are older than what may be there: the last row has the latest position all the same.
+		all := append(rows[name], sent{Map: name, Position: latest[name]}.row())
+		if err := tx.Put(ctx, store.SentTable, all...); err != nil {
+			return fmt.Errorf("remember what was sent: %w", err)
+		}
+		s.backlog[name] = true
+	}
+	return nil
 }

@@ -100,7 +100,7 @@ type mapState struct {
 	Since  store.Position `json:"since,omitempty"`  // where the run begins in the log of the source
 	Source string         `json:"source"`           // the map's mode on the source side, at this place of its log
 	Seen   store.Position `json:"seen,omitempty"`   // what the source has applied of the target's changes while Source is not live
-	Floor  store.Position `json:"floor,omitempty"`  // echo entries up to here are forgotten, known or not
+	Floor  store.Position `json:"floor,omitempty"`  // of the last TRUNCATE: which rows it deleted is not remembered
 	Pruned store.Position `json:"pruned,omitempty"` // those up to here may be forgotten: the other side knew them
 
 	name    string

@@ -37,7 +37,11 @@ func (w *world) check() error {
 	if err := w.compare(); err != nil {
 		return err
 	}
-	if err := w.judge(); err != nil {
+	judge := w.judge
+	if w.judged {
+		judge = w.checker
+	}
+	if err := judge(); err != nil {
 		return err
 	}
 	return w.verify()

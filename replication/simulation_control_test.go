@@ -163,6 +163,9 @@ func (c *controller) replay() (replication.Outcome, error) {
 	if outcome == replication.Done {
 		if c.replays = append(c.replays[:i:i], c.replays[i+1:]...); len(c.replays) == 0 {
 			c.replays, c.behind, c.state = nil, nil, isLive
+			if c.users.live == 0 {
+				c.users.live = c.users.count
+			}
 		}
 	}
 	return replication.Moved, nil
@@ -215,7 +218,7 @@ func (c *controller) finish(err error, next state) (replication.Outcome, error) 
 
 // patience is how many rounds everything may take to come to rest; when a failing seed is made short, less.
 func (w *world) patience() int {
-	if w.tape != nil {
+	if w.tape != nil && !w.long {
 		return 500
 	}
 	return 20_000

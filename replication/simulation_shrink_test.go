@@ -137,7 +137,7 @@ func (r *reducer) reducePlan() bool {
 func (p *plan) features() []any {
 	return []any{&p.withSync, &p.stops, &p.crashes, &p.oneWay, &p.unique, &p.tree, &p.oneSided, &p.down, &p.empties, &p.forgets, &p.letsGo,
 		&p.jumps, &p.moves, &p.merges, &p.repeats, &p.retries, &p.quiet, &p.gathers, &p.triggers, &p.locks, &p.ahead,
-		&p.stretch}
+		&p.stretch, &p.pace}
 }
 
 func (r *reducer) reduceSteps() bool {
@@ -186,11 +186,12 @@ func (r *reducer) calmDown(part, source, at, size int) bool {
 const shrinkRuns = 3000
 
 // shrunk tells the story of a failing seed, as short as it could be made. SHRINK=no leaves that out.
-func shrunk(seed int) string {
+func shrunk(seed int, change func(*plan)) string {
 	if os.Getenv("SHRINK") == "no" {
 		return ""
 	}
 	p, from := begin(seed)
+	change(&p)
 	silent := func(a attempt) ([]taped, error) { return a.play(sources{}, newStory()) }
 	parts, err := attempt{plan: p}.play(from, newStory())
 	if err == nil {

@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,14 +29,20 @@ import (
 // SEED and N choose other seeds (make simulate); a failing one prints the command that runs it alone.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
-	first, n := number(t, "SEED", 1), number(t, "N", 2000)
+	simulations(t, number(t, "N", 2000), func(*plan) {})
+}
+
+// simulations runs so many seeds, with plans that are changed.
+func simulations(t *testing.T, n int, change func(*plan)) {
+	t.Helper()
+	first := number(t, "SEED", 1)
 	const share = 250
 	for start := first; start < first+n; start += share {
 		t.Run(fmt.Sprintf("from %d", start), func(t *testing.T) {
 			t.Parallel()
 			for seed := start; seed < min(start+share, first+n); seed++ {
-				if err := simulate(seed); err != nil {
-					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1\n%s", seed, err, seed, shrunk(seed))
+				if err := simulateAs(seed, change); err != nil {
+					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1\n%s", seed, err, seed, shrunk(seed, change))
 					return // what this has to tell is enough
 				}
 			}
@@ -47,8 +54,12 @@ func TestSimulation(t *testing.T) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
-	latest := func(*plan) {}
-	sixth := func(p *plan) { p.stretch = 0 }
+	seventh := func(p *plan) {
+		if p.pace = 0; p.long {
+			p.steps /= longer
+		}
+	}
+	sixth := func(p *plan) { seventh(p); p.stretch = 0 }
 	fifth := func(p *plan) { sixth(p); p.ahead, p.triggers, p.locks = 0, false, false }
 	fourth := func(p *plan) { fifth(p); p.gathers = false }
 	third := func(p *plan) { fourth(p); p.quiet = 0 }
@@ -71,7 +82,7 @@ func TestSimulationKept(t *testing.T) {
 		{21017279, sixth, "the transaction that turned a map to its queue for a lock said that what it queued was applied"},
 		{21000377, sixth, "changes from a queue were merged though the other side's row came between them"},
 		{21029894, sixth, "each TRUNCATE of a paused map doubled its queue"},
-		{20099982, latest, "a long transaction stayed open whose last stretch was read ahead and asked for nothing"},
+		{20099982, seventh, "a long transaction stayed open whose last stretch was read ahead and asked for nothing"},
 		{2325, second, "a retry left a row alone whose key a held row had had meanwhile"},
 	} {
 		if err := simulateAs(kept.seed, kept.as); err != nil {
@@ -115,8 +126,14 @@ type plan struct {
 	triggers bool // of users, which change nothing in mapped tables
 	locks    bool // users keep our writes waiting now and then
 	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
+	pace     int  // users write at every so many calls of a store; 0: 12
+	long     bool // so many steps that most initial writes end while users still write
+	judged   bool // every change of a row is noted, for the checker of the convergence test
 	stretch  int  // changes that a log delivers at once, so that longer transactions are cut; 0: any number
 }
+
+// longer is how many times as long a long simulation is.
+const longer = 4
 
 func draw(r *rand.Rand, seed uint64) plan {
 	flip := func() bool { return r.IntN(2) == 0 }
@@ -132,6 +149,10 @@ func draw(r *rand.Rand, seed uint64) plan {
 	p.gathers, p.ahead = late.IntN(2) == 0, late.IntN(4)
 	p.triggers, p.locks = late.IntN(3) == 0, late.IntN(3) == 0
 	p.stretch = max(0, late.IntN(6)-2)
+	p.pace = []int{0, 0, 40, 160}[late.IntN(4)]
+	if p.long = late.IntN(3) == 0 && p.withSync; p.long {
+		p.steps *= longer
+	}
 	return p
 }
 
@@ -157,12 +178,11 @@ type world struct {
 	ending  bool                                // the writing has ended
 	waited  bool                                // something was held for a reference, which is tried again without being asked for
 	taken   int                                 // steps of the engine
+	noteID  int                                 // of the last note of a change
 	broken  error
 }
 
-func simulate(seed int) error { return simulateAs(seed, func(*plan) {}) }
-
-// simulateAs is simulate for a seed whose plan is changed.
+// simulateAs runs a seed, with a plan that is changed.
 func simulateAs(seed int, change func(*plan)) error {
 	_, err := run(seed, change)
 	return err
@@ -237,7 +257,11 @@ func (w *world) build() error {
 	for side := range w.dbs {
 		w.dbs[side] = memory.New(memory.Options{OnCall: func(op string) error { return w.hook(tablemap.Side(side), op) },
 			Clock: func() int64 { return w.nowMs }, CopyRows: 3, QuietRows: w.quiet, LetsGo: w.letsGo, Forgets: w.forgets, Batch: w.stretch})
-		if err := w.dbs[side].Create(tables(w.plan, tablemap.Side(side))...); err != nil {
+		all := tables(w.plan, tablemap.Side(side))
+		if w.judged {
+			all = w.noted(tablemap.Side(side), all)
+		}
+		if err := w.dbs[side].Create(all...); err != nil {
 			return err
 		}
 	}
@@ -273,7 +297,7 @@ func (w *world) hook(side tablemap.Side, op string) error {
 	if op == "begin" && w.forgets && w.late.IntN(200) == 0 { // between what was read and the transaction that goes by it
 		w.forget(side)
 	}
-	if w.rand.IntN(12) == 0 {
+	if w.rand.IntN(cmp.Or(w.pace, 12)) == 0 {
 		w.users.act(w, tablemap.Side(w.rand.IntN(2)))
 	}
 	if w.crashes && w.rand.IntN(400) == 0 {

@@ -67,6 +67,7 @@ func mapsOf(p plan) []tablemap.Map {
 // users write on both sides and remember what they wrote.
 type users struct {
 	count   int
+	live    int                    // writes that were made when the map first was live
 	written map[string]bool        // rows as users left them, all columns
 	mine    [2]map[string]string   // keys that only this side writes: their rows
 	story   [2]map[string][]string // the rows that such a key has had, in order
@@ -196,7 +197,8 @@ func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), er
 	if !owned && w.moves && len(was) > 0 && w.latest.IntN(4) == 0 {
 		return u.move(w, side, tx, where)
 	}
-	if err := u.change(w, n, tx, where); err != nil {
+	parting, err := u.change(w, side, tx, where)
+	if err != nil {
 		return nil, err
 	}
 	rows, err := tx.Get(n.rows, where)
@@ -213,6 +215,9 @@ func (u *users) write(w *world, side tablemap.Side, tx *memory.User) (func(), er
 		u.written[row] = true
 		if owned {
 			u.mine[side][key] = row
+			if parting != "" {
+				u.story[side][key] = append(u.story[side][key], parting)
+			}
 			u.story[side][key] = append(u.story[side][key], row)
 		}
 	}, nil
@@ -242,7 +247,9 @@ func (u *users) move(w *world, side tablemap.Side, tx *memory.User, where memory
 	}, nil
 }
 
-func (u *users) change(w *world, n names, tx *memory.User, where memory.Values) error {
+// change writes or deletes a row. parting is the row as it was just before it was deleted, if it was changed for that.
+func (u *users) change(w *world, side tablemap.Side, tx *memory.User, where memory.Values) (parting string, err error) {
+	n := namesOf(side)
 	u.count++
 	set := memory.Values{n.v: store.Str(fmt.Sprintf("v%d", u.count)), n.n: store.Int(int64(u.count)),
 		n.u: store.Str(fmt.Sprintf("u%d", w.rand.IntN(6)))}
@@ -253,19 +260,27 @@ func (u *users) change(w *world, n names, tx *memory.User, where memory.Values) 
 		value := w.latest.IntN(2)
 		set[n.v], set[n.n] = store.Str(fmt.Sprintf("v%d", value)), store.Int(int64(value))
 	}
+	if w.judged {
+		set[n.v] = store.Str(u.token(side))
+	}
 	if w.tree && w.rand.IntN(4) > 0 {
 		set[n.g] = store.Str(fmt.Sprintf("g%d", w.rand.IntN(2)))
 	}
 	if w.rand.IntN(4) == 0 {
-		_, err := tx.Delete(n.rows, where)
-		return err
+		if w.judged {
+			parting, err = u.part(side, tx, where)
+		}
+		if err == nil {
+			_, err = tx.Delete(n.rows, where)
+		}
+		return parting, err
 	}
 	changed, err := tx.Update(n.rows, where, set)
 	if err != nil || changed > 0 {
-		return err
+		return "", err
 	}
 	set[n.k] = where[n.k]
-	return tx.Insert(n.rows, set)
+	return "", tx.Insert(n.rows, set)
 }
 
 func (u *users) writeGroup(w *world, n names, tx *memory.User) (func(), error) {

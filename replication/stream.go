@@ -51,6 +51,7 @@ type Stream struct {
 	loops       loopGuard
 	backlog     map[string]bool // maps that have, or may have, rows in the target's tables queue and sent
 	replayed    map[string][]replayed
+	moved       []echoEntry // from the echo book, and not yet written down
 	progress    tablemap.StreamProgress
 }
 
@@ -309,13 +310,16 @@ func (s *Stream) holding(nowMs int64) bool {
 func (s *Stream) persist(ctx context.Context) error {
 	m := marker{position: s.reached}
 	err := s.writer.do(ctx, m, func(tx store.Tx) (body, error) {
+		if err := s.keepMoved(ctx, tx); err != nil {
+			return body{}, err
+		}
 		return s.end(ctx, tx, body{})
 	})
 	if err != nil {
 		return err
 	}
 	s.committed()
-	s.relaxed = false
+	s.relaxed, s.moved = false, nil
 	return nil
 }
 

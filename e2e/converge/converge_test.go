@@ -296,12 +296,14 @@ func (r *run) all(command string) {
 	}
 }
 
-// await waits until both maps have a status. One that was paused since too many changes failed is resumed, as a person would.
+// await waits until both maps have a status. One that was paused since too many changes failed is resumed, as a person would, and
+// one whose workflow was terminated while it caught up.
 func (r *run) await(status harness.Status) {
 	r.t.Helper()
 	for _, name := range tables {
 		r.link.Reaches(name, string(status), func(now harness.Report) bool {
-			if now.Status == harness.Paused && strings.HasPrefix(now.Reason, "too many changes fail") {
+			byItself := strings.HasPrefix(now.Reason, "too many changes fail") || strings.HasPrefix(now.Reason, "found in the ledgers")
+			if now.Status == harness.Paused && byItself {
 				r.link.Try("resume", name)
 			}
 			return now.Status == status

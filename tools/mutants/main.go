@@ -113,6 +113,7 @@ func layers() map[string]layer {
 	return map[string]layer{
 		"unit":          {pkg: "./replication", run: "^Test", skip: "^TestSimulation"},
 		"simulation":    {pkg: "./replication", run: "^TestSimulation$", seeds: true},
+		"judged":        {pkg: "./replication", run: "^TestSimulationJudged$", seeds: true},
 		"kept":          {pkg: "./replication", run: "^TestSimulationKept$"},
 		"memory":        {pkg: "./store/memory", run: "^TestContract$"},
 		"sqlite":        {pkg: "./store/sqlite", run: "^TestContract$/^usual$"},
