@@ -159,7 +159,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 					known.overlay[echoKey{it.state.name, k}] = it.position
 				}
 				if !c.noted {
-					sent = append(sent, echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+					sent = append(sent, echoEntry{echoKey: echoKey{it.state.name, k}, position: it.position, before: it.restart, atMs: it.atMs})
 				}
 			}
 		}
@@ -199,7 +199,7 @@ func (s *Stream) relearn(it *item) {
 		return
 	}
 	for _, k := range it.keys() {
-		s.reader.echoes.sent(echoEntry{echoKey{it.state.name, k}, it.position, it.restart, it.atMs})
+		s.reader.echoes.sent(echoEntry{echoKey: echoKey{it.state.name, k}, position: it.position, before: it.restart, atMs: it.atMs})
 	}
 }
 

@@ -29,6 +29,7 @@ type echoEntry struct {
 	echoKey
 	position store.Position
 	before   store.Position // from where the log has to be read again to meet the entry again
+	unit     store.Position // of the transaction that took it across; "": by an earlier attempt
 	atMs     int64
 }
 
@@ -103,36 +104,71 @@ func (s *Stream) prune(nowMs int64) bool {
 	return forgot || len(s.moved) > 0
 }
 
-// keepMoved writes down what the echo book has no room for any more.
+// keepMoved writes down what the echo book has no room for any more: of one transaction, which the other side has seen as a whole
+// or not at all, as a replay does.
 func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
-	rows, latest := make(map[string][]store.Row), make(map[string]store.Position)
-	for _, e := range s.moved {
-		m := s.reader.maps[e.mapName]
-		key, err := store.DecodeRow(e.key)
-		if err != nil {
-			return fmt.Errorf("read what was sent: %w", err)
+	latest := make(map[string]store.Position)
+	for rest := s.moved; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].unit != "" && rest[n].unit == rest[0].unit && rest[n].mapName == rest[0].mapName {
+			n++
 		}
-		c := change{flow: m.flow}
-		target, _ := c.targetKeys(key, nil)
-		rows[e.mapName] = append(rows[e.mapName], sent{Map: e.mapName, Key: store.EncodeRow(target), Position: e.position}.row())
-		latest[e.mapName] = max(latest[e.mapName], e.position)
+		name := rest[0].mapName
+		if latest[name] == "" {
+			last, err := lastSent(ctx, tx, name)
+			if err != nil {
+				return err
+			}
+			latest[name] = last
+		}
+		latest[name] = max(latest[name], rest[n-1].position)
+		if err := s.keepUnit(ctx, tx, rest[:n]); err != nil {
+			return err
+		}
+		rest = rest[n:]
 	}
-	for _, name := range sortedKeys(rows) {
-		q := byMap(store.SentTable, name)
-		q.Order, q.Desc, q.Limit = "id", true, 1
-		last, err := tx.Select(ctx, q)
-		if err != nil {
-			return fmt.Errorf("read what was sent: %w", err)
-		}
-		if len(last) > 0 {
-			latest[name] = max(latest[name], sentOf(last[0]).Position)
-		}
+	for _, name := range sortedKeys(latest) {
 		// These are older than what may be there: the last row has the latest position all the same.
-		all := append(rows[name], sent{Map: name, Position: latest[name]}.row())
-		if err := tx.Put(ctx, store.SentTable, all...); err != nil {
+		if err := tx.Put(ctx, store.SentTable, sent{Map: name, Position: latest[name]}.row()); err != nil {
 			return fmt.Errorf("remember what was sent: %w", err)
 		}
 		s.backlog[name] = true
 	}
 	return nil
+}
+
+// keepUnit writes down what one transaction has sent of a map.
+func (s *Stream) keepUnit(ctx context.Context, tx store.Tx, unit []echoEntry) error {
+	entries := make([]entry, len(unit))
+	for i, e := range unit {
+		key, err := store.DecodeRow(e.key)
+		if err != nil {
+			return fmt.Errorf("read what was sent: %w", err)
+		}
+		c := change{flow: s.reader.maps[e.mapName].flow}
+		target, _ := c.targetKeys(key, nil)
+		entries[i] = entry{Key: store.EncodeRow(target), Position: e.position}
+	}
+	name := unit[0].mapName
+	if len(entries) > 1 {
+		return putReplayed(ctx, tx, name, entries)
+	}
+	if err := tx.Put(ctx, store.SentTable, sent{Map: name, Key: entries[0].Key, Position: entries[0].Position}.row()); err != nil {
+		return fmt.Errorf("remember what was sent: %w", err)
+	}
+	return nil
+}
+
+// lastSent is the latest position in a map's rows of the table sent.
+func lastSent(ctx context.Context, r store.Reader, name string) (store.Position, error) {
+	q := byMap(store.SentTable, name)
+	q.Order, q.Desc, q.Limit = "id", true, 1
+	last, err := r.Select(ctx, q)
+	if err != nil {
+		return "", fmt.Errorf("read what was sent: %w", err)
+	}
+	if len(last) == 0 {
+		return "", nil
+	}
+	return sentOf(last[0]).Position, nil
 }

@@ -35,6 +35,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	s.relaxed = f.at.relaxed
 	for _, e := range sent {
 		if !f.queued[e.mapName] {
+			e.unit = f.at.position
 			s.reader.echoes.sent(e)
 		}
 	}

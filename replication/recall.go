@@ -71,18 +71,23 @@ func replayedOf(r store.Row) (replayed, error) {
 	return out, nil
 }
 
-// lastReplay is the position of the last replay of a key; "" if there is none.
+// lastReplay is the position of the last replay of a key; "" if there is none. What was moved from the echo book may come after
+// what is later.
 func lastReplay(all []replayed, key string) store.Position {
 	if len(all) == 0 {
 		return ""
 	}
 	sum := sumOf(key)
-	for _, r := range slices.Backward(all) {
+	var last store.Position
+	for _, r := range all {
+		if r.position <= last {
+			continue
+		}
 		if _, found := slices.BinarySearchFunc(r.keys, sum, keySum.compare); found {
-			return r.position
+			last = r.position
 		}
 	}
-	return ""
+	return last
 }
 
 // recallRows is how many rows of the table replayed are read at a time.
@@ -119,8 +124,8 @@ func (s *Stream) recall(ctx context.Context, view store.View, m *mapState) ([]re
 			break
 		}
 	}
-	if last.id != 0 { // it is gone, and with it all before it
-		known = nil
+	if last.id != 0 { // it is gone
+		return s.recall(ctx, view, m)
 	}
 	s.replayed[name] = known
 	return known, nil

@@ -163,7 +163,7 @@ func (c *controller) replay() (replication.Outcome, error) {
 	if outcome == replication.Done {
 		if c.replays = append(c.replays[:i:i], c.replays[i+1:]...); len(c.replays) == 0 {
 			c.replays, c.behind, c.state = nil, nil, isLive
-			if c.users.live == 0 {
+			if c.users != nil && c.users.live == 0 {
 				c.users.live = c.users.count
 			}
 		}

@@ -63,7 +63,7 @@ func TestTheLogIsKeptForWhatTheBookNeeds(t *testing.T) {
 	log := &confirming{Log: s.log}
 	s.log = log
 	now := s.engine.nowMs()
-	s.reader.echoes.sent(echoEntry{echoKey{"items", "k"}, "5", "4", now})
+	s.reader.echoes.sent(echoEntry{echoKey: echoKey{"items", "k"}, position: "5", before: "4", atMs: now})
 	s.writer.cursor.Position, s.reached = "9", "9"
 	require.NoError(t, s.confirm(t.Context()))
 	require.Equal(t, store.Position("4"), log.upTo)
@@ -71,6 +71,49 @@ func TestTheLogIsKeptForWhatTheBookNeeds(t *testing.T) {
 	s.relaxed = false
 	require.NoError(t, s.confirm(t.Context()))
 	require.Greater(t, log.upTo, store.Position("4"), "the other side has been seen to know it")
+}
+
+// TestWhatTheBookHasNoRoomForIsWrittenDown: whether it was known is asked there, once the log has been let go of. One position does
+// for what one transaction has taken across. What is moved is older than what a replay has sent meanwhile, and does not hide it.
+func TestWhatTheBookHasNoRoomForIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	s, state, _ := between(t)
+	log := &confirming{Log: s.log}
+	s.log = log
+	row := func(n int64) store.Row { return store.Row{store.Int(n), store.Str("x")} }
+	key := func(n int64) string { return store.EncodeRow(row(n)[:1]) }
+	s.writer.cursor.Position, s.reached = "9", "9"
+	require.NoError(t, s.writer.do(t.Context(), marker{position: "9"}, func(tx store.Tx) (body, error) {
+		return body{}, putReplayed(t.Context(), tx, "items", []entry{{Key: key(1), Position: "8"}})
+	}))
+	old := s.engine.nowMs() - echoAgeMs
+	for n, e := range []echoEntry{{position: "2", unit: "3"}, {position: "3", unit: "3"}, {position: "4", unit: "5"}, {position: "5"}, {position: "6"}} {
+		e.echoKey, e.before, e.atMs = echoKey{"items", key(int64(n + 1))}, "1", old
+		s.reader.echoes.sent(e)
+	}
+	require.NoError(t, s.confirm(t.Context()))
+	require.Greater(t, log.upTo, store.Position("1"), "the log is not kept for them")
+	require.Empty(t, state.Floor)
+
+	unit := make([]item, 6)
+	for i := range unit {
+		unit[i] = item{kind: itemEcho, state: state, after: row(int64(i + 1)), position: "99"}
+	}
+	known, err := s.lookups(t.Context(), unit)
+	require.NoError(t, err)
+	var last []store.Position
+	for i := range unit {
+		last = append(last, known.last(&unit[i]))
+	}
+	require.Equal(t, []store.Position{"8", "3", "4", "5", "6", ""}, last)
+
+	state.decided = "7"
+	view, err := s.target.View(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, view.Close()) }()
+	some, err := s.hasBacklog(t.Context(), view, state)
+	require.NoError(t, err)
+	require.True(t, some, "what was replayed is not known yet")
 }
 
 // TestANoteIsMetDurably: a copy goes by what is in the queue when it reads that its note was met.
