@@ -109,23 +109,26 @@ func (s *Stream) prune(nowMs int64) bool {
 func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
 	latest := make(map[string]store.Position)
 	for rest := s.moved; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].unit != "" && rest[n].unit == rest[0].unit && rest[n].mapName == rest[0].mapName {
+		units, n := map[string][]echoEntry{}, 0 // by map
+		for n < len(rest) && (n == 0 || rest[n].unit != "" && rest[n].unit == rest[0].unit) {
+			units[rest[n].mapName] = append(units[rest[n].mapName], rest[n])
 			n++
 		}
-		name := rest[0].mapName
-		if latest[name] == "" {
-			last, err := lastSent(ctx, tx, name)
-			if err != nil {
+		rest = rest[n:]
+		for _, name := range sortedKeys(units) {
+			if _, asked := latest[name]; !asked {
+				last, err := lastSent(ctx, tx, name)
+				if err != nil {
+					return err
+				}
+				latest[name] = last
+			}
+			unit := units[name]
+			latest[name] = max(latest[name], unit[len(unit)-1].position)
+			if err := s.keepUnit(ctx, tx, unit); err != nil {
 				return err
 			}
-			latest[name] = last
 		}
-		latest[name] = max(latest[name], rest[n-1].position)
-		if err := s.keepUnit(ctx, tx, rest[:n]); err != nil {
-			return err
-		}
-		rest = rest[n:]
 	}
 	for _, name := range sortedKeys(latest) {
 		// These are older than what may be there: the last row has the latest position all the same.
