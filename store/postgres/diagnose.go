@@ -132,7 +132,7 @@ func (d *diagnosis) ours(read bool, status string, held int64) {
 	case status == "lost":
 		d.add(store.RemarkLogLost, "", hintAfresh, "the server has removed log that the replication slot %s needed (max_slot_wal_keep_size)", d.slot)
 	case !read:
-		d.add(store.RemarkLogUnread, "", "start a worker: dualwrite up or dualwrite worker; or stop the maps",
+		d.add(store.RemarkLogUnread, "", "start a worker (dualwrite up or dualwrite worker), see whether the other database answers, or stop the maps",
 			"nobody reads the replication slot %s, for which the server keeps %s of log", d.slot, size(held))
 	case status == "unreserved" || held > d.patience.held:
 		d.add(store.RemarkLogHeld, "", "see whether the other side is slow, locked or down; the log goes once changes are applied or queued there",
