@@ -106,7 +106,7 @@ func (c *change) targetKeys(before, after store.Row) (key, newKey store.Row) {
 }
 
 // decide turns items into changes for the target: echoes and resends that the other side does not need are left out.
-// It reads, but writes nothing. sent lists what the echo book has to learn once the changes are durable.
+// It reads, but writes nothing. sent lists what is sent of which keys: what the echo book has to learn once the changes are durable.
 func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, sent []echoEntry, err error) {
 	known, err := s.lookups(ctx, unit)
 	if err != nil {
@@ -158,9 +158,7 @@ func (s *Stream) decide(ctx context.Context, unit []item) (changes []*change, se
 				if overlaid {
 					known.overlay[echoKey{it.state.name, k}] = it.position
 				}
-				if !c.noted {
-					sent = append(sent, echoEntry{echoKey: echoKey{it.state.name, k}, position: it.position, before: it.restart, atMs: it.atMs})
-				}
+				sent = append(sent, echoEntry{echoKey: echoKey{it.state.name, k}, position: it.position, before: it.restart, atMs: it.atMs, noted: c.noted})
 			}
 		}
 	}

@@ -31,6 +31,7 @@ type echoEntry struct {
 	before   store.Position // from where the log has to be read again to meet the entry again
 	unit     store.Position // of the transaction that took it across; "": by an earlier attempt
 	atMs     int64
+	noted    bool // it is written down on the target, and not for the book
 }
 
 func newEchoBook() *echoBook { return &echoBook{last: make(map[echoKey]store.Position)} }

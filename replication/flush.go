@@ -34,9 +34,12 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	s.committed()
 	s.relaxed = f.at.relaxed
 	for _, e := range sent {
-		if !f.queued[e.mapName] {
+		switch {
+		case !e.noted && !f.queued[e.mapName]:
 			e.unit = f.at.position
 			s.reader.echoes.sent(e)
+		case s.long != nil:
+			s.long.tell(e)
 		}
 	}
 	return nil

@@ -17,6 +17,15 @@ type long struct {
 	at     marker // of the last part
 	end    body   // of its end row, which is yet to be written
 	before store.Cursor
+	told   map[echoKey]store.Position // what its parts have queued, or written down as sent: where others look it is not yet
+}
+
+// tell notes what a part has queued, or written down as sent.
+func (l *long) tell(e echoEntry) {
+	if l.told == nil {
+		l.told = make(map[echoKey]store.Position)
+	}
+	l.told[e.echoKey] = max(l.told[e.echoKey], e.position)
 }
 
 // begin opens the transaction of this attempt, or the next part of one that is open. A part that failed is taken back.

@@ -3,6 +3,7 @@ package replication
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/dualwrite/dualwrite/store"
@@ -42,6 +43,9 @@ func (l *lookup) has(it *item, forgotten bool) bool {
 // the unit's echoes and resends.
 func (s *Stream) lookups(ctx context.Context, unit []item) (*lookup, error) {
 	l := &lookup{book: s.reader.echoes, overlay: make(map[echoKey]store.Position)}
+	if s.long != nil {
+		maps.Copy(l.overlay, s.long.told)
+	}
 	wanted := make(map[*mapState][]*item)
 	var order []*mapState
 	for i := range unit {
@@ -97,7 +101,9 @@ func (s *Stream) hasBacklog(ctx context.Context, r store.Reader, m *mapState) (b
 		}
 		return false, nil
 	}
-	s.backlog[m.name] = false
+	if s.long == nil { // else there may be what nobody sees yet
+		s.backlog[m.name] = false
+	}
 	return false, nil
 }
 

@@ -20,8 +20,10 @@ const (
 // Retry tries held changes of a live map again, in both directions. Where the source overwrites, its log is asked to
 // send the row as it is; where it compares and sets, one write goes from the first held image to the last.
 type Retry struct {
-	parts []retryPart
-	done  []bool
+	engine  *Engine
+	mapName string
+	parts   []retryPart
+	done    []bool
 }
 
 // retryPart is one direction of a retry.
@@ -32,7 +34,7 @@ type retryPart interface {
 
 // NewRetry begins to try the held rows of a map again; key, by column names of either side, chooses one row.
 func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]string) (*Retry, error) {
-	r := new(Retry)
+	r := &Retry{engine: e, mapName: mapName}
 	for side := range e.Stores {
 		from := tablemap.Side(side)
 		parts, err := e.newRetryParts(ctx, mapName, from, key)
@@ -46,18 +48,9 @@ func (e *Engine) NewRetry(ctx context.Context, mapName string, key map[string]st
 }
 
 func (e *Engine) newRetryParts(ctx context.Context, mapName string, from tablemap.Side, key map[string]string) ([]retryPart, error) {
-	view, err := e.Stores[from.Other()].View(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open view: %w", err)
-	}
-	defer func() { _ = view.Close() }()
-	m, def, err := attached(ctx, view, mapName)
+	m, def, err := e.liveOn(ctx, from.Other(), mapName)
 	if err != nil {
 		return nil, err
-	}
-	if m.Mode != modeLive {
-		return nil, &Refusal{Message: "map " + mapName + " is not live: held rows are tried again only while it is Running, and not catching up",
-			Hint: "run or resume it, or wait until it has caught up"}
 	}
 	f := newFlow(def, from, m.Master)
 	if !f.flows() {
@@ -74,6 +67,23 @@ func (e *Engine) newRetryParts(ctx context.Context, mapName string, from tablema
 	}
 	swap := &swapRetry{engine: e, flow: f, only: only, tried: make(map[int64]bool), stuck: make(map[string]bool)}
 	return []retryPart{swap, &bringRetry{engine: e, flow: f, only: only}}, nil
+}
+
+// liveOn is a map on a side, where it must be live. A *Refusal says that it is not.
+func (e *Engine) liveOn(ctx context.Context, side tablemap.Side, mapName string) (m mode, def *Definition, err error) {
+	view, err := e.Stores[side].View(ctx)
+	if err != nil {
+		return m, nil, fmt.Errorf("open view: %w", err)
+	}
+	defer func() { _ = view.Close() }()
+	if m, def, err = attached(ctx, view, mapName); err != nil {
+		return m, nil, err
+	}
+	if m.Mode != modeLive {
+		return m, nil, &Refusal{Message: "map " + mapName + " is not live: held rows are tried again only while it is Running, and not catching up",
+			Hint: "run or resume it, or wait until it has caught up"}
+	}
+	return m, def, nil
 }
 
 // rerun is what the rerun of an initial sync does in one direction before it compares the tables again: held rows are
@@ -147,7 +157,7 @@ func (f *flow) typedValue(i int, text string, bySource bool) (store.Value, error
 	return v, nil
 }
 
-// Step does the next piece.
+// Step does the next piece. A *Refusal says that the map is live no more: what is still held stays so.
 func (r *Retry) Step(ctx context.Context) (Outcome, error) {
 	waiting := false
 	for i, p := range r.parts {
@@ -161,10 +171,15 @@ func (r *Retry) Step(ctx context.Context) (Outcome, error) {
 		r.done[i] = outcome == Done
 		waiting = waiting || outcome == Idle
 	}
-	if waiting {
-		return Idle, nil
+	if !waiting {
+		return Done, nil
 	}
-	return Done, nil
+	for side := range r.engine.Stores { // what it waits for comes while the map is live
+		if _, _, err := r.engine.liveOn(ctx, tablemap.Side(side), r.mapName); err != nil {
+			return Moved, err
+		}
+	}
+	return Idle, nil
 }
 
 // Result counts rows: those tried so far, those of them that are no longer held, those that still are.

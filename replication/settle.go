@@ -49,7 +49,8 @@ func (s *settling) Step(ctx context.Context) (Outcome, error) {
 		return Moved, s.begin(ctx)
 	}
 	outcome, err := s.retries[0].Step(ctx)
-	if errors.Is(err, store.ErrFenced) { // another, or a person, is at it
+	var refused *Refusal
+	if errors.Is(err, store.ErrFenced) || errors.As(err, &refused) { // another, or a person, is at it; or it is live no more
 		outcome, err = Done, nil
 	}
 	if err != nil || outcome != Done {

@@ -19,7 +19,8 @@ func (w *world) check() error {
 		if w.held() == 0 {
 			break
 		}
-		if err := w.retry(); err != nil {
+		var refused *replication.Refusal
+		if err := w.retry(); err != nil && !errors.As(err, &refused) { // so many are held that the map is paused; it is resumed
 			return err
 		}
 		if err := w.settle(); err != nil {

@@ -54,6 +54,7 @@ func simulations(t *testing.T, n int, change func(*plan)) {
 // changed keys are run as they were then.
 func TestSimulationKept(t *testing.T) {
 	t.Parallel()
+	latest := func(*plan) {}
 	seventh := func(p *plan) {
 		if p.pace = 0; p.long {
 			p.steps /= longer
@@ -83,6 +84,8 @@ func TestSimulationKept(t *testing.T) {
 		{21000377, sixth, "changes from a queue were merged though the other side's row came between them"},
 		{21029894, sixth, "each TRUNCATE of a paused map doubled its queue"},
 		{20099982, seventh, "a long transaction stayed open whose last stretch was read ahead and asked for nothing"},
+		{70000353, latest, "a part of a long transaction did not know what the parts before it had sent again"},
+		{70040546, latest, "a retry waited without end for a map that had been paused meanwhile"},
 		{2325, second, "a retry left a row alone whose key a held row had had meanwhile"},
 	} {
 		if err := simulateAs(kept.seed, kept.as); err != nil {
