@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dualwrite/dualwrite/replication"
 	"github.com/dualwrite/dualwrite/store"
 	"github.com/dualwrite/dualwrite/store/memory"
 	"github.com/dualwrite/dualwrite/tablemap"
@@ -115,6 +116,28 @@ func TestNewAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.drive(again))
 	require.Equal(t, []string{"g foreign_key"}, w.heldNow(t), "the rows are in their queue")
+}
+
+// A retry waits for rows that come by the stream: not for those of a map that was paused meanwhile.
+func TestARetryEndsWhereItsMapIsLiveNoMore(t *testing.T) {
+	t.Parallel()
+	w := newPairOf(t, keyed(), [2]memory.Table{notUnique("a"), unique("b")}, tablemap.Left)
+	w.does(t, 1, change{"insert", "!1", "u1"})
+	w.does(t, 0, change{"insert", "p", "u1"})
+	require.Equal(t, []string{"p unique"}, w.heldNow(t))
+	retry, err := w.engine.NewRetry(t.Context(), "pair", nil)
+	require.NoError(t, err)
+	outcome := replication.Moved
+	for range 10 {
+		outcome, err = retry.Step(t.Context())
+		require.NoError(t, err)
+	}
+	require.Equal(t, replication.Idle, outcome)
+	require.NoError(t, w.engine.Pause(t.Context(), "pair"))
+	_, err = retry.Step(t.Context())
+	var refused *replication.Refusal
+	require.ErrorAs(t, err, &refused)
+	require.Contains(t, refused.Message, "not live")
 }
 
 // What waited behind a row of another map that a person has seen to is tried again: nothing is in front of it any more.
