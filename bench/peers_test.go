@@ -160,7 +160,7 @@ func withBucardo(b *testing.B) func() peer {
 	if err := os.WriteFile(filepath.Join(folder, "rc"), []byte(text), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	shell(b, fmt.Sprintf("HOME=%s bucardo install --batch --dbhost=%s --dbport=%s --dbuser=%s --piddir=%s", folder, u.Hostname(), u.Port(), u.User.Username(), folder))
+	shell(b, fmt.Sprintf("cd %[1]s && HOME=%[1]s bucardo install --batch --dbhost=%s --dbport=%s --dbuser=%s --piddir=%s", folder, u.Hostname(), u.Port(), u.User.Username(), folder))
 	b.Cleanup(func() {
 		run(b, clusters[0].URL("postgres"), "DROP DATABASE bucardo WITH (FORCE)", "DROP ROLE bucardo")
 	})
@@ -170,7 +170,7 @@ func withBucardo(b *testing.B) func() peer {
 // do carries out one of its commands.
 func (p *bucardo) do(b *testing.B, format string, args ...any) {
 	b.Helper()
-	shell(b, "bucardo --bucardorc "+filepath.Join(p.folder, "rc")+" "+fmt.Sprintf(format, args...))
+	shell(b, "cd "+p.folder+" && bucardo --bucardorc rc "+fmt.Sprintf(format, args...)) // it leaves files where it runs
 }
 
 // runs waits until its first process has begun or ended.
