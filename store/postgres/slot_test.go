@@ -32,6 +32,14 @@ func TestASlotIsNotDroppedUnderACapture(t *testing.T) {
 	require.Equal(t, "1", u.text(t, "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()"))
 }
 
+// leaveSlot makes our slot, as one of ours that died then would have left it. It does so in a statement that reads nothing else:
+// where one reads a table meanwhile, PostgreSQL may lose track of its pages.
+func (u *users) leaveSlot(t *testing.T) {
+	t.Helper()
+	name := u.text(t, "SELECT 'dualwrite_' || oid FROM pg_database WHERE datname = current_database()")
+	require.NoError(t, u.exec("SELECT pg_create_logical_replication_slot('"+name+"', 'pgoutput')"))
+}
+
 // A slot whose maker died before it could note it holds nothing that anybody needs: another is made, and the log is whole.
 func TestASlotThatNobodyNotedIsMadeAnew(t *testing.T) {
 	t.Parallel()
@@ -39,9 +47,7 @@ func TestASlotThatNobodyNotedIsMadeAnew(t *testing.T) {
 	require.NoError(t, u.exec("CREATE TABLE items (id int PRIMARY KEY)"))
 	rel := u.relation(t, "items")
 	require.NoError(t, u.store.Capture(t.Context())) // the ledger
-	// In a statement of its own: where one reads a table meanwhile, PostgreSQL may lose track of its pages.
-	name := u.text(t, "SELECT 'dualwrite_' || oid FROM pg_database WHERE datname = current_database()")
-	require.NoError(t, u.exec("SELECT pg_create_logical_replication_slot('"+name+"', 'pgoutput')"))
+	u.leaveSlot(t)
 	require.NoError(t, u.store.Capture(t.Context(), *rel))
 	log, err := u.store.Open(t.Context(), "")
 	require.NoError(t, err)
