@@ -32,12 +32,12 @@ bin/temporal: | go-present
 demo: build ## tell the whole story on two SQLite files, or on PostgreSQL: LEFT=postgres://… RIGHT=postgres://…
 	@bin/dualwrite demo $(if $(LEFT),--left '$(LEFT)') $(if $(RIGHT),--right '$(RIGHT)')
 
-# Most of an end-to-end test is waiting, so more of them run at a time than there are processors. The convergence test keeps a machine
-# busy by itself: it comes after the others.
+# Most of an end-to-end test is waiting, so more of them run at a time than there are processors; they come after what keeps processors
+# busy, the simulation above all. The convergence test keeps a machine busy by itself: it comes after the others.
 .PHONY: test
 test: build sqlite3-present postgres-present bin/testcount ## run every test; the last line is the count
-	@bin/testcount $(GO) test -json -count=1 -parallel=4 -timeout=45m $$($(GO) list ./... | grep -v /e2e/converge) -- \
-		$(GO) test -json -count=1 -timeout=25m ./e2e/converge -- $(GO) -C tools test -json -count=1 ./testcount ./shape ./mutants
+	@bin/testcount $(GO) test -json -count=1 -timeout=45m $$($(GO) list ./... | grep -v -e '/e2e$$' -e /e2e/converge) -- \
+		$(GO) test -json -count=1 -parallel=3 -timeout=45m ./e2e -- $(GO) test -json -count=1 -timeout=25m ./e2e/converge -- $(GO) -C tools test -json -count=1 ./testcount ./shape ./mutants
 
 .PHONY: simulate
 simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N=100000
