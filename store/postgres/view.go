@@ -19,7 +19,8 @@ type View struct {
 	cancel context.CancelFunc
 }
 
-const sqlSnapshot = `SELECT pg_catalog.pg_current_snapshot()::text`
+// A view holds no rows, and has nothing to do while the other side is read for it: of a large table that may take long.
+const sqlSnapshot = `SELECT pg_catalog.pg_current_snapshot()::text, pg_catalog.set_config('idle_in_transaction_session_timeout', '5min', true)`
 
 // View opens a snapshot. It sees what the log has delivered: see Store.unseen.
 func (s *Store) View(ctx context.Context) (store.View, error) {
