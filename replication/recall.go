@@ -79,7 +79,7 @@ func lastReplay(all []replayed, key string) store.Position {
 	}
 	sum := sumOf(key)
 	var last store.Position
-	for _, r := range all {
+	for _, r := range slices.Backward(all) {
 		if r.position <= last {
 			continue
 		}

@@ -15,17 +15,21 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 
 // check looks at the end of a simulation: what is held is tried again, then both sides have to be equal.
 func (w *world) check() error {
+	var paused error
 	for range 4 {
 		if w.held() == 0 {
 			break
 		}
 		var refused *replication.Refusal
-		if err := w.retry(); err != nil && !errors.As(err, &refused) { // so many are held that the map is paused; it is resumed
-			return err
+		if paused = w.retry(); paused != nil && !errors.As(paused, &refused) { // so many are held that the map is paused; it is resumed
+			return paused
 		}
 		if err := w.settle(); err != nil {
 			return err
 		}
+	}
+	if paused != nil {
+		return paused
 	}
 	for side, db := range w.dbs {
 		if n := len(db.LedgerRows(store.QueueTable)); n > 0 {
