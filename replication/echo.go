@@ -10,7 +10,7 @@ import (
 // Limits of the echo book, beyond which the oldest entries are moved to the target's table sent: the log is kept for what the book
 // holds.
 const (
-	echoEntries = 100_000
+	echoEntries = 20_000
 	echoAgeMs   = 5 * 60 * 1000
 )
 
@@ -109,6 +109,7 @@ func (s *Stream) prune(nowMs int64) bool {
 // or not at all, as a replay does.
 func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
 	latest := make(map[string]store.Position)
+	var single []store.Row
 	for rest := s.moved; len(rest) > 0; {
 		units, n := map[string][]echoEntry{}, 0 // by map
 		for n < len(rest) && (n == 0 || rest[n].unit != "" && rest[n].unit == rest[0].unit) {
@@ -126,41 +127,46 @@ func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
 			}
 			unit := units[name]
 			latest[name] = max(latest[name], unit[len(unit)-1].position)
-			if err := s.keepUnit(ctx, tx, unit); err != nil {
+			entries, err := s.entries(unit)
+			switch {
+			case err != nil:
+				return err
+			case len(entries) == 1:
+				single = append(single, sent{Map: name, Key: entries[0].Key, Position: entries[0].Position}.row())
+				continue
+			}
+			if err := putReplayed(ctx, tx, name, entries); err != nil {
 				return err
 			}
 		}
 	}
 	for _, name := range sortedKeys(latest) {
 		// These are older than what may be there: the last row has the latest position all the same.
-		if err := tx.Put(ctx, store.SentTable, sent{Map: name, Position: latest[name]}.row()); err != nil {
-			return fmt.Errorf("remember what was sent: %w", err)
-		}
+		single = append(single, sent{Map: name, Position: latest[name]}.row())
 		s.backlog[name] = true
+	}
+	if len(single) == 0 {
+		return nil
+	}
+	if err := tx.Put(ctx, store.SentTable, single...); err != nil {
+		return fmt.Errorf("remember what was sent: %w", err)
 	}
 	return nil
 }
 
-// keepUnit writes down what one transaction has sent of a map.
-func (s *Stream) keepUnit(ctx context.Context, tx store.Tx, unit []echoEntry) error {
-	entries := make([]entry, len(unit))
+// entries are those of a unit with the keys of the target.
+func (s *Stream) entries(unit []echoEntry) ([]entry, error) {
+	out := make([]entry, len(unit))
 	for i, e := range unit {
 		key, err := store.DecodeRow(e.key)
 		if err != nil {
-			return fmt.Errorf("read what was sent: %w", err)
+			return nil, fmt.Errorf("read what was sent: %w", err)
 		}
 		c := change{flow: s.reader.maps[e.mapName].flow}
 		target, _ := c.targetKeys(key, nil)
-		entries[i] = entry{Key: store.EncodeRow(target), Position: e.position}
+		out[i] = entry{Key: store.EncodeRow(target), Position: e.position}
 	}
-	name := unit[0].mapName
-	if len(entries) > 1 {
-		return putReplayed(ctx, tx, name, entries)
-	}
-	if err := tx.Put(ctx, store.SentTable, sent{Map: name, Key: entries[0].Key, Position: entries[0].Position}.row()); err != nil {
-		return fmt.Errorf("remember what was sent: %w", err)
-	}
-	return nil
+	return out, nil
 }
 
 // lastSent is the latest position in a map's rows of the table sent.

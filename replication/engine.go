@@ -24,6 +24,17 @@ type Engine struct {
 	// Ahead is how many changes in one transaction make it worth it to read and prepare the next while the database works;
 	// 0: 1000.
 	Ahead int
+
+	// Keep is how many changes of a map in one transaction make it worth it to write down there what has been sent, instead of
+	// remembering it; 0: 1000.
+	Keep int
+}
+
+func (e *Engine) keep() int {
+	if e.Keep == 0 {
+		return readLimit / 10
+	}
+	return e.Keep
 }
 
 func (e *Engine) ahead() int {

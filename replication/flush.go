@@ -35,7 +35,7 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	s.relaxed = f.at.relaxed
 	for _, e := range sent {
 		switch {
-		case !e.noted && !f.queued[e.mapName]:
+		case !e.noted && !f.queued[e.mapName] && !f.kept[e.mapName]:
 			e.unit = f.at.position
 			s.reader.echoes.sent(e)
 		case s.long != nil:
@@ -76,6 +76,7 @@ type flushing struct {
 	modes  map[string]mode
 	live   []*change
 	queued map[string]bool // maps whose changes went to the queue
+	kept   map[string]bool // maps of which what was sent has been written down
 	trips  []string
 }
 
@@ -326,6 +327,9 @@ func (f *flushing) count(a *applier) {
 		f.reader.maps[name].recent = window{}
 	}
 	for name := range f.queued {
+		f.backlog[name] = true
+	}
+	for name := range f.kept {
 		f.backlog[name] = true
 	}
 	for _, c := range f.live {

@@ -8,17 +8,38 @@ import (
 )
 
 // noteSent keeps what was sent of keys for another reason than that a user made a change. The log does not tell it again:
-// whether such a row is sent goes by what was sent before, which may be forgotten sooner.
+// whether such a row is sent goes by what was sent before, which may be forgotten sooner. What users have changed is kept as well,
+// not in the echo book, where there is much of it: as of a replay, the other side has seen all of the transaction or nothing.
 func (f *flushing) noteSent(ctx context.Context, tx store.Tx) error {
+	f.kept = make(map[string]bool)
 	var rows []store.Row
+	of, latest := make(map[string][]entry), make(map[string]store.Position)
 	for _, c := range f.live {
 		if !c.noted {
+			if f.cut || f.long != nil || !c.flow.overwrites() || !f.twoWay(c.state) {
+				continue
+			}
+			of[c.name] = append(of[c.name], entry{Key: c.entry.Key, NewKey: c.entry.NewKey, Position: c.entry.Position})
 			continue
 		}
 		for _, k := range []string{c.entry.Key, c.entry.NewKey} {
 			if k != "" {
 				rows = append(rows, sent{Map: c.name, Key: k, Position: c.entry.Position}.row())
+				latest[c.name] = c.entry.Position
 			}
+		}
+	}
+	for _, name := range sortedKeys(of) {
+		entries := of[name]
+		if len(entries) < f.engine.keep() {
+			continue
+		}
+		f.kept[name] = true
+		if err := putReplayed(ctx, tx, name, entries); err != nil {
+			return err
+		}
+		if last := entries[len(entries)-1].Position; latest[name] < last && latest[name] != "" {
+			rows = append(rows, sent{Map: name, Position: last}.row())
 		}
 	}
 	if len(rows) == 0 {

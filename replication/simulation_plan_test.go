@@ -31,6 +31,7 @@ type plan struct {
 	triggers bool // of users, which change nothing in mapped tables
 	locks    bool // users keep our writes waiting now and then
 	ahead    int  // from so many changes on the next transaction is prepared beside the one before; 0: never
+	keep     int  // from so many changes on what was sent is written down with them; 0: never
 	pace     int  // users write at every so many calls of a store; 0: 12
 	long     bool // so many steps that most initial writes end while users still write
 	judged   bool // every change of a row is noted, for the checker of the convergence test
@@ -58,5 +59,6 @@ func draw(r *rand.Rand, seed uint64) plan {
 	if p.long = late.IntN(3) == 0 && p.withSync; p.long {
 		p.steps *= longer
 	}
+	p.keep = late.IntN(4)
 	return p
 }

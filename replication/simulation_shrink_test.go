@@ -136,7 +136,7 @@ func (r *reducer) reducePlan() bool {
 // features are what a plan has or has not.
 func (p *plan) features() []any {
 	return []any{&p.withSync, &p.stops, &p.crashes, &p.oneWay, &p.unique, &p.tree, &p.oneSided, &p.down, &p.empties, &p.forgets, &p.letsGo,
-		&p.jumps, &p.moves, &p.merges, &p.repeats, &p.retries, &p.quiet, &p.gathers, &p.triggers, &p.locks, &p.ahead,
+		&p.jumps, &p.moves, &p.merges, &p.repeats, &p.retries, &p.quiet, &p.gathers, &p.triggers, &p.locks, &p.ahead, &p.keep,
 		&p.stretch, &p.pace}
 }
 

@@ -218,7 +218,7 @@ func (w *world) build() error {
 	if w.gathers {
 		w.engine.Flood = 1
 	}
-	w.engine.Ahead = w.ahead
+	w.engine.Ahead, w.engine.Keep = w.ahead, w.keep
 	for _, m := range link.Maps {
 		w.maps = append(w.maps, &controller{world: w, def: m, want: wantLive})
 	}
