@@ -13,6 +13,10 @@ import (
 )
 
 const (
+	// After many changes there are likely more: to wait a little for those costs less than to apply them a few at a time.
+	floodChanges  = 5000
+	floodPatience = 50 * time.Millisecond
+
 	idleWait  = time.Second
 	idleBytes = 16 << 20 // of log that held nothing for us, after which the slot is moved all the same
 	idleEvery = 5 * time.Minute
@@ -29,6 +33,7 @@ type Log struct {
 	r    atomic.Pointer[reader] // nil: to be started
 	over atomic.Bool
 
+	flood     bool // what was delivered last was much
 	since     pglogrepl.LSN
 	cursor    store.Position // at Open
 	last      store.Position // delivered
@@ -211,11 +216,15 @@ func (l *Log) Next(ctx context.Context, limit int) (store.Batch, error) {
 		}
 		l.lookedAt = now
 	}
+	if l.flood {
+		r.await(ctx, min(floodChanges, limit), floodPatience)
+	}
 	batch, xids, err := r.take(max(limit, 1))
 	if err != nil {
 		l.stop()
 		return store.Batch{}, err
 	}
+	l.flood = len(batch.Changes) >= quietRows
 	if n := len(batch.Changes); n > 0 {
 		l.last = batch.Changes[n-1].Position
 		l.s.delivered(xids)

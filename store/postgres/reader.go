@@ -28,12 +28,14 @@ type reader struct {
 	news chan struct{} // holds something when there is something to take
 	done sync.WaitGroup
 	stop chan struct{}
+	full chan struct{} // holds something when as much is there as somebody waits for
 
 	mu      sync.Mutex
 	room    *sync.Cond
 	buffer  []store.Change
 	given   []store.Change // what was taken last: the taker's until it takes again
 	bytes   int
+	wanted  int     // changes that somebody waits for; 0: nobody does
 	ends    []txEnd // of the transactions that are whole in the buffer
 	opened  bool    // a transaction is being sent
 	err     error   // why the reader has ended
@@ -54,7 +56,7 @@ func newReader(ctx context.Context, s *Store, after store.Position) (*reader, er
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{d: d, news: make(chan struct{}, 1), stop: make(chan struct{})}
+	r := &reader{d: d, news: make(chan struct{}, 1), stop: make(chan struct{}), full: make(chan struct{}, 1)}
 	r.room = sync.NewCond(&r.mu)
 	return r, nil
 }
@@ -114,8 +116,40 @@ func (r *reader) receive() {
 func (r *reader) fail(err error) {
 	r.mu.Lock()
 	r.err = err
+	r.enough()
 	r.mu.Unlock()
 	r.wake()
+}
+
+// enough ends the waiting of await.
+func (r *reader) enough() {
+	r.wanted = 0
+	select {
+	case r.full <- struct{}{}:
+	default:
+	}
+}
+
+// await waits until so many changes are there, the reader can read no further, or patience is over.
+func (r *reader) await(ctx context.Context, changes int, patience time.Duration) {
+	select {
+	case <-r.full:
+	default:
+	}
+	r.mu.Lock()
+	if len(r.buffer) >= changes || r.bytes >= bufferedBytes || r.err != nil {
+		r.mu.Unlock()
+		return
+	}
+	r.wanted = changes
+	r.mu.Unlock()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-r.full:
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 func (r *reader) wake() {
@@ -188,8 +222,12 @@ func (r *reader) decode(data []byte) error {
 			r.wake()
 		}
 	}
+	if r.wanted > 0 && len(r.buffer) >= r.wanted {
+		r.enough()
+	}
 	for (len(r.buffer) >= bufferedChanges || r.bytes >= bufferedBytes) && (len(r.buffer) > 1 || len(r.ends) > 0) && !r.closing {
 		r.wake()
+		r.enough()
 		r.room.Wait()
 	}
 	return nil
