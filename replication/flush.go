@@ -24,6 +24,9 @@ func (s *Stream) flush(ctx context.Context, unit []item, reached store.Position,
 	errands := errandsOf(unit, s.reader.cursor)
 	if len(changes) == 0 && len(errands) == 0 {
 		s.skippedUser = s.skippedUser || len(unit) > 0
+		if s.long != nil && !s.cut { // its end asks for nothing; what follows may never end
+			return s.finish(ctx)
+		}
 		return nil
 	}
 	f := &flushing{Stream: s, cut: s.cut, changes: changes, errands: errands, at: marker{position: max(reached, s.reached),
@@ -327,14 +330,14 @@ func (f *flushing) count(a *applier) {
 		f.reader.maps[name].recent = window{}
 	}
 	for name := range f.queued {
-		f.backlog[name] = true
+		f.owe(name)
 	}
 	for name := range f.kept {
-		f.backlog[name] = true
+		f.owe(name)
 	}
 	for _, c := range f.live {
 		if c.noted {
-			f.backlog[c.name] = true
+			f.owe(c.name)
 		}
 	}
 	for _, it := range f.errands {

@@ -1,6 +1,7 @@
 package replication_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -98,6 +99,31 @@ func (w *world) endsInNothing(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, []int{0, 3}, w.carry(t, "a"))
+}
+
+// It is not left open for as long as there is something to read that asks for nothing either.
+func TestALongTransactionWhoseEndConcernsNobodyAmongOthers(t *testing.T) {
+	t.Parallel()
+	w := cutting(t, [2][]memory.Table{{notUnique("a")}, {notUnique("a")}}, "a")
+	idle := func(u *memory.User) error {
+		_, err := u.Update("a", memory.Values{"k": store.Str("k0")}, memory.Values{"u": store.Str("u0")})
+		return err
+	}
+	require.NoError(t, w.dbs[0].Exec(func(u *memory.User) error {
+		for i := range 3 {
+			if err := u.Insert("a", memory.Values{"k": store.Str(fmt.Sprint("k", i)), "u": store.Str(fmt.Sprint("u", i))}); err != nil {
+				return err
+			}
+		}
+		return errors.Join(idle(u), idle(u), idle(u))
+	}))
+	for steps := 0; len(w.dbs[1].Rows("a")) == 0; steps++ {
+		require.Less(t, steps, 20, "the transaction stays open")
+		require.NoError(t, w.dbs[0].Exec(idle))
+		_, err := w.stream(tablemap.Left)
+		require.NoError(t, err)
+	}
+	require.Len(t, w.dbs[1].Rows("a"), 3)
 }
 
 func TestARowsFaultInALongTransaction(t *testing.T) {
