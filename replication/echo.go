@@ -143,7 +143,7 @@ func (s *Stream) keepMoved(ctx context.Context, tx store.Tx) error {
 	for _, name := range sortedKeys(latest) {
 		// These are older than what may be there: the last row has the latest position all the same.
 		single = append(single, sent{Map: name, Position: latest[name]}.row())
-		s.owe(name)
+		s.backlog[name] = true
 	}
 	if len(single) == 0 {
 		return nil
@@ -181,12 +181,4 @@ func lastSent(ctx context.Context, r store.Reader, name string) (store.Position,
 		return "", nil
 	}
 	return sentOf(last[0]).Position, nil
-}
-
-// owe notes that the target's tables queue and sent have rows of the map.
-func (s *Stream) owe(name string) {
-	s.backlog[name] = true
-	if m := s.reader.maps[name]; m != nil {
-		m.looked = false
-	}
 }

@@ -330,14 +330,14 @@ func (f *flushing) count(a *applier) {
 		f.reader.maps[name].recent = window{}
 	}
 	for name := range f.queued {
-		f.owe(name)
+		f.backlog[name] = true
 	}
 	for name := range f.kept {
-		f.owe(name)
+		f.backlog[name] = true
 	}
 	for _, c := range f.live {
 		if c.noted {
-			f.owe(c.name)
+			f.backlog[c.name] = true
 		}
 	}
 	for _, it := range f.errands {

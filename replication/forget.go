@@ -55,17 +55,15 @@ func (f *flushing) noteSent(ctx context.Context, tx store.Tx) error {
 func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 	for _, name := range sortedKeys(f.modes) {
 		m := f.reader.maps[name]
-		if !f.backlog[name] || m == nil || f.queued[name] || m.looked && m.lookedAt == m.horizon {
+		if !f.backlog[name] || m == nil || f.queued[name] {
 			continue
 		}
-		some, err := f.forgetKnown(ctx, tx, name, m)
-		if err != nil {
+		if err := f.forgetKnown(ctx, tx, name, m); err != nil {
 			return err
 		}
 		if f.modes[name].Mode == modeQueue {
 			continue
 		}
-		m.looked, m.lookedAt = !some, m.horizon
 		left := 0
 		for _, table := range []string{store.SentTable, store.QueueTable} {
 			q := byMap(table, name)
@@ -86,25 +84,24 @@ func (f *flushing) forgetSent(ctx context.Context, tx store.Tx) error {
 // forgetRows is how many rows of the table sent one transaction forgets at most.
 const forgetRows = 10_000
 
-// forgetKnown drops what is kept of what was sent of a map up to its horizon; true when there was something, so that there may be
-// more.
-func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m *mapState) (bool, error) {
+// forgetKnown drops what is kept of what was sent of a map up to its horizon.
+func (f *flushing) forgetKnown(ctx context.Context, tx store.Tx, name string, m *mapState) error {
 	q := byMap(store.SentTable, name)
 	q.Order, q.Limit = "id", 1
 	rows, err := tx.Select(ctx, q)
 	if err != nil {
-		return false, fmt.Errorf("read what was sent: %w", err)
+		return fmt.Errorf("read what was sent: %w", err)
 	}
 	if len(rows) == 0 || sentOf(rows[0]).Position > m.horizon {
-		return false, nil
+		return nil
 	}
 	m.Pruned, m.dirty = max(m.Pruned, m.horizon), true
 	q = and(byMap(store.SentTable, name), "position", store.Le, store.Str(string(m.horizon)))
 	if err := tx.Delete(ctx, and(q, "id", store.Lt, store.Int(sentOf(rows[0]).ID+forgetRows))); err != nil {
-		return false, fmt.Errorf("forget what was sent: %w", err)
+		return fmt.Errorf("forget what was sent: %w", err)
 	}
 	if err := tx.Delete(ctx, and(byMap(store.ReplayedTable, name), "position", store.Le, store.Str(string(m.horizon)))); err != nil {
-		return false, fmt.Errorf("forget replayed changes: %w", err)
+		return fmt.Errorf("forget replayed changes: %w", err)
 	}
-	return true, nil
+	return nil
 }

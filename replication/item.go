@@ -103,19 +103,17 @@ type mapState struct {
 	Floor  store.Position `json:"floor,omitempty"`  // of the last TRUNCATE: which rows it deleted is not remembered
 	Pruned store.Position `json:"pruned,omitempty"` // those up to here may be forgotten: the other side knew them
 
-	name     string
-	def      *Definition
-	flow     *flow
-	horizon  store.Position // largest stamp met of what the other side has seen of this one
-	decided  store.Position // what it was when the items before it had all been decided about
-	layout   []string       // columns of the changes that places was made for
-	places   []int          // position in a change's row of each column of flow.source
-	inOrder  bool           // they are the change's own
-	dirty    bool
-	recent   window
-	looked   bool           // nothing of what is kept of what was sent could be forgotten …
-	lookedAt store.Position // … at this horizon
-	holds    bool           // something was held in the last transaction, if only to wait behind what was
+	name    string
+	def     *Definition
+	flow    *flow
+	horizon store.Position // largest stamp met of what the other side has seen of this one
+	decided store.Position // what it was when the items before it had all been decided about
+	layout  []string       // columns of the changes that places was made for
+	places  []int          // position in a change's row of each column of flow.source
+	inOrder bool           // they are the change's own
+	dirty   bool
+	recent  window
+	holds   bool // something was held in the last transaction, if only to wait behind what was
 }
 
 // attached reports whether changes of the source count.

@@ -59,6 +59,6 @@ func draw(r *rand.Rand, seed uint64) plan {
 	if p.long = late.IntN(3) == 0 && p.withSync; p.long {
 		p.steps *= longer
 	}
-	p.keep = late.IntN(4)
+	p.keep = max(0, late.IntN(6)-3)
 	return p
 }
