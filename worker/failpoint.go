@@ -4,17 +4,31 @@ package worker
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/dualwrite/dualwrite/store"
 )
 
 // variableFailpoint names where the process is to die, and how many times it goes past before: "after-commit@17".
 const variableFailpoint = "DUALWRITE_FAILPOINT"
+
+// variableClock is how far the engine's clock may leap, either way, each time it is looked at: "24h".
+const variableClock = "DUALWRITE_CLOCK"
+
+// Clock is the clock of the engine.
+func Clock() func() time.Time {
+	leap, err := time.ParseDuration(os.Getenv(variableClock))
+	if err != nil || leap <= 0 {
+		return time.Now
+	}
+	return func() time.Time { return time.Now().Add(rand.N(2*leap) - leap) }
+}
 
 // passes counts how often the point was passed, by both sides.
 var passes atomic.Int64

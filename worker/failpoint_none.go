@@ -2,7 +2,14 @@
 
 package worker
 
-import "github.com/dualwrite/dualwrite/store"
+import (
+	"time"
+
+	"github.com/dualwrite/dualwrite/store"
+)
 
 // failing is for tests: see failpoint.go. Here it is nothing.
 func failing(s store.Store) store.Store { return s }
+
+// Clock is the clock of the engine.
+func Clock() func() time.Time { return time.Now }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 
 	"github.com/dualwrite/dualwrite/config"
 	"github.com/dualwrite/dualwrite/replication"
@@ -23,7 +22,7 @@ func openEngine(ctx context.Context, file *config.File) (*replication.Engine, fu
 		return nil, nil, err
 	}
 	done := func() { _ = worker.CloseStores(stores) } // nothing is lost: what counts was committed
-	return &replication.Engine{Link: file.Link, Stores: stores, Now: time.Now}, done, nil
+	return &replication.Engine{Link: file.Link, Stores: stores, Now: worker.Clock()}, done, nil
 }
 
 // openLedgers is openEngine for commands.

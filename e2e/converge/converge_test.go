@@ -44,7 +44,7 @@ func TestConverge(t *testing.T) {
 	for _, pair := range []harness.Pair{harness.Postgres, harness.PostgresSQLite} {
 		t.Run(string(pair), func(t *testing.T) {
 			t.Parallel()
-			s := &series{first: first, duration: duration, fired: make(map[string]int)}
+			s := &series{first: first, duration: duration, fired: make(map[string]int), looks: make(map[string]int)}
 			var lanes []*lane
 			for range lanesPerPair {
 				lanes = append(lanes, newLane(t, pair, s))
@@ -82,6 +82,7 @@ type series struct {
 	mu      sync.Mutex
 	begun   int // seeds
 	fired   map[string]int
+	looks   map[string]int // what probes have looked at
 	written int64
 	events  int
 }
@@ -104,6 +105,13 @@ func (s *series) happened(name string) {
 	s.fired[name]++
 }
 
+// looked notes that a probe has.
+func (s *series) looked(at string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.looks[at]++
+}
+
 // played notes what a seed has seen.
 func (s *series) played(written int64, events int) {
 	s.mu.Lock()
@@ -119,6 +127,10 @@ func (s *series) report(t *testing.T, kinds []fault) {
 		sum += n
 	}
 	t.Logf("%d seeds, %d transactions of applications, %d changes of rows, %d faults: %v", s.begun, s.written, s.events, sum, s.fired)
+	t.Logf("looked at while it was written: %v", s.looks)
+	for _, at := range []string{"transactions", "cursors", "confirmations"} {
+		require.Positive(t, s.looks[at], at)
+	}
 	all := len(kinds)
 	if whole := (s.first*faultsPerSeed + all - 1) / all * all; whole+all > (s.first+s.begun)*faultsPerSeed {
 		return // so few seeds do not come to every kind
@@ -161,8 +173,10 @@ type run struct {
 	t      *testing.T
 	lane   *lane
 	link   *harness.Link
+	master int
 	worker *harness.Process
 	users  *applications
+	probes func() // ends them
 	chance *rand.Rand
 	faults int            // the number of the next one, through all seeds
 	events int            // changes of rows
@@ -174,8 +188,8 @@ type run struct {
 func (l *lane) play(t *testing.T, seed uint64) {
 	r := &run{t: t, lane: l, chance: rand.New(rand.NewPCG(seed, 1)), faults: int(seed) * faultsPerSeed}
 	l.run = r
-	master := r.chance.IntN(2)
-	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[master])
+	r.master = r.chance.IntN(2)
+	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[r.master])
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("%s%s%s", r.link.Try("status", "item").Out, r.link.Try("status", "part").Out, r.link.Try("doctor").Out)
@@ -199,7 +213,8 @@ func (l *lane) play(t *testing.T, seed uint64) {
 		}
 	}
 	r.worker = r.link.Work()
-	r.users = begin(both)
+	r.users = &applications{both: both}
+	r.begin()
 	r.link.Do("run", "part", "--related", "--yes", "--no-wait")
 	r.attached()
 	r.fail(2)
@@ -210,14 +225,30 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	}
 	r.fail(faultsPerSeed - 2)
 	r.users.end()
+	r.probes()
 	r.await(harness.Running)
-	r.judge(master, live)
+	r.judge(live)
 	r.all("stop")
 	r.leavesNothing()
 	for _, a := range both {
 		a.target.close()
 	}
 	l.series.played(r.users.written(), r.events)
+}
+
+// begin has the applications write, and both sides looked at.
+func (r *run) begin() {
+	r.users = begin(r.users.both)
+	r.probes = r.probing()
+}
+
+// rest has the applications rest until everything has been carried across; what has lost conflicts so far is kept.
+func (r *run) rest() {
+	r.t.Helper()
+	r.users.end()
+	r.probes()
+	r.settle()
+	r.losses = append(r.losses, r.conflicts()...)
 }
 
 // ledger is a query of a table of a side's ledger.
@@ -246,7 +277,7 @@ func (l *lane) connect(t *testing.T, seed uint64, master string) *harness.Link {
 		far = append(far, at.Host, l.networks[side].Address())
 		t.Cleanup(func() { one(t, cluster.URL("postgres"), "DROP DATABASE "+name+" WITH (FORCE)") })
 	}
-	link := harness.New(t, harness.Setup{Pair: l.pair, URLs: urls, Server: l.temporal, Master: master, Left: schema(), Right: schema(), Maps: linkMaps})
+	link := harness.New(t, harness.Setup{Pair: l.pair, URLs: urls, Server: l.temporal, Master: master, Left: schema(0), Right: schema(1), Maps: linkMaps})
 	link.Readdress(far...)
 	return link
 }
@@ -259,10 +290,8 @@ func (r *run) fail(times int) {
 		order := rand.New(rand.NewPCG(uint64(r.faults/len(all)), 2)).Perm(len(all))
 		f := all[order[r.faults%len(all)]]
 		r.faults++
-		side := r.chance.IntN(2)
-		if f.server && r.lane.clusters[side] == nil {
-			side = 1 - side
-		}
+		where := r.lane.where(f)
+		side := where[r.chance.IntN(len(where))]
 		r.more()
 		began := time.Now()
 		r.t.Logf("%s (%s) …", f.name, r.sides()[side].Side)

@@ -14,10 +14,19 @@ import (
 // fault is something that goes wrong, on one side or for all. What it makes is over when it returns, but for what has to be
 // mended by dualwrite.
 type fault struct {
-	name   string
-	make   func(side int)
-	server bool // the side has to be a server
+	name string
+	make func(side int)
+	on   kind // which the side has to be
 }
+
+// kind is what a database is.
+type kind string
+
+const (
+	either kind = ""
+	server kind = "server"
+	file   kind = "file"
+)
 
 // points are where a worker may die: see worker/failpoint.go.
 var points = []string{"after-capture", "before-fence", "after-fence", "after-begin", "after-open", "before-apply", "after-apply", "after-put",
@@ -55,6 +64,14 @@ func (l *lane) faults() []fault {
 			l.run.more()
 			l.run.all("resume")
 		}},
+		{name: "clock leaping", make: func(int) {
+			l.run.worker.Kill()
+			l.run.worker = l.run.link.Launch("DUALWRITE_CLOCK=24h")
+			l.run.worker.AwaitLine("ready")
+			l.run.more()
+			l.run.worker.Kill()
+			l.run.worker = l.run.link.Work()
+		}},
 		{name: "signals repeated", make: func(int) {
 			l.run.await(harness.Running)
 			l.run.signal("pause", "pause")
@@ -83,13 +100,23 @@ func (l *lane) faults() []fault {
 	for _, point := range points {
 		all = append(all, fault{name: "worker died " + point, make: func(int) { l.run.die(point) }})
 	}
-	if l.clusters[0] != nil || l.clusters[1] != nil {
-		for _, f := range l.serverFaults() {
-			f.server = true
-			all = append(all, f)
+	for _, f := range l.serverFaults() {
+		f.on = server
+		all = append(all, f)
+	}
+	all = append(all, l.gaps()...)
+	return slices.DeleteFunc(all, func(f fault) bool { return len(l.where(f)) == 0 })
+}
+
+// where are the sides that can have a fault.
+func (l *lane) where(f fault) []int {
+	var out []int
+	for side, cluster := range l.clusters {
+		if f.on == either || (f.on == server) == (cluster != nil) {
+			out = append(out, side)
 		}
 	}
-	return all
+	return out
 }
 
 // serverFaults are those of databases that are servers.
@@ -115,7 +142,7 @@ func (l *lane) serverFaults() []fault {
 			l.networks[side].Stall(false)
 		}},
 		{name: "network slow", make: func(side int) {
-			l.networks[side].Slow(50 * time.Millisecond)
+			l.networks[side].Slow([]time.Duration{50 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[l.run.chance.IntN(3)])
 			l.run.more()
 			l.networks[side].Slow(0)
 		}},
@@ -138,6 +165,21 @@ func (l *lane) serverFaults() []fault {
 		{name: "out of memory", make: func(side int) { l.run.failing(side, "53200") }},
 		{name: "deadlock", make: func(side int) { l.run.failing(side, "40P01") }},
 		{name: "rows refused", make: func(side int) { l.run.refusing(side) }},
+		{name: "checkpoints", make: func(side int) {
+			goal := l.run.users.written() + 50
+			l.run.link.Until("checkpoints enough", func() bool {
+				_, err := l.run.sides()[side].Try("CHECKPOINT")
+				require.NoError(l.run.t, err)
+				return l.run.users.written() >= goal
+			})
+		}},
+		{name: "old snapshot", make: func(side int) {
+			p := &postgres{url: l.run.sides()[side].URL()}
+			require.NoError(l.run.t, p.do("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM item"))
+			l.run.more()
+			p.close()
+		}},
+		{name: "triggers toggled", make: func(side int) { l.run.toggling(side) }},
 		{name: "settings changed", make: func(side int) { l.run.settings(side) }},
 	}
 }
@@ -150,12 +192,19 @@ const ours = "application_name = 'dualwrite' AND backend_type = 'client backend'
 func (r *run) again() {
 	r.t.Helper()
 	r.await(harness.Running)
-	r.users.end()
-	r.settle()
-	r.losses = append(r.losses, r.conflicts()...)
+	r.rest()
 	r.all("stop")
 	r.link.Do("run", "part", "--related", "--yes")
-	r.users = begin(r.users.both)
+	r.begin()
+}
+
+// toggling has a trigger that changes nothing come, go, and come again: where there is one, what a table makes of a write is compared.
+func (r *run) toggling(side int) {
+	r.t.Helper()
+	const toggled = "SELECT tgenabled = '%s' FROM pg_trigger WHERE tgname = 'idle'"
+	r.while(side, `CREATE FUNCTION idle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+		CREATE TRIGGER idle BEFORE INSERT OR UPDATE ON item FOR EACH ROW EXECUTE FUNCTION idle()`, fmt.Sprintf(toggled, "O"), "ALTER TABLE item DISABLE TRIGGER idle")
+	r.while(side, "ALTER TABLE item ENABLE ALWAYS TRIGGER idle", fmt.Sprintf(toggled, "A"), "DROP FUNCTION idle CASCADE")
 }
 
 // failing has a server end some of dualwrite's transactions as it does when it has run out of something: at a row, or at the commit.

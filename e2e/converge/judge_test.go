@@ -30,8 +30,8 @@ func (r *run) carry() {
 	r.t.Helper()
 	sides := r.sides()
 	for side, a := range r.users.both {
-		statements, tokens := a.last()
-		sides[side].Exec("BEGIN;\n" + statements + ";\nCOMMIT")
+		statements, tokens := a.both(a.prefix + "-last")
+		sides[side].Exec(statements)
 		for i, name := range tables {
 			sides[1-side].Becomes(fmt.Sprintf("SELECT count(*) FROM %s WHERE token = '%s'", name, tokens[i]), "1")
 		}
@@ -39,9 +39,9 @@ func (r *run) carry() {
 }
 
 // judge hands the checker what is there in the end.
-func (r *run) judge(master int, live [2]int64) {
+func (r *run) judge(live [2]int64) {
 	r.t.Helper()
-	judged := &checker.Run{Master: master,
+	judged := &checker.Run{Master: r.master,
 		Writers: func(_, key string) checker.Writers {
 			return checker.Writers{Side: strings.IndexByte("FD", key[0]), Held: strings.HasPrefix(key[1:], family)}
 		},
@@ -51,6 +51,7 @@ func (r *run) judge(master int, live [2]int64) {
 		},
 		Rest: func(token string) string { return strconv.Itoa(value(token)) }}
 	r.settle()
+	silent := r.noted()
 	for _, name := range tables {
 		if v := r.link.Try("verify", name); v.Exit != 0 {
 			r.t.Errorf("%s%s", v.Out, v.Err)
@@ -68,11 +69,23 @@ func (r *run) judge(master int, live [2]int64) {
 		}
 		r.events += len(judged.Sides[side].Events)
 		d.Sound()
+		require.Equal(r.t, untouched, d.Text(unmapped), "what is not mapped: %v", d.Rows("SELECT * FROM spoiled"))
+		require.Empty(r.t, r.users.both[side].failures, "of the applications of %s", d.Side)
 	}
+	require.Equal(r.t, silent, r.noted(), "changes of rows, though nobody writes")
 	judged.Losses = append(r.losses, r.conflicts()...)
 	if wrong := judged.Check(); len(wrong) > 0 {
 		r.t.Fatalf("%d findings:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 30)], "\n"))
 	}
+}
+
+// noted is how many changes of rows the triggers of both sides have noted.
+func (r *run) noted() (out [2]int) {
+	r.t.Helper()
+	for side, d := range r.sides() {
+		out[side] = d.Int("SELECT count(*) FROM audit")
+	}
+	return out
 }
 
 // conflicts is the list of conflicts.

@@ -3,8 +3,10 @@ package converge_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,6 +24,8 @@ const (
 	ownKeys    = 40  // keys of items that one side alone writes, and of such that have parts
 	family     = "P" // of items that have parts
 	partsOf    = 3
+	group      = "group" // of items that are written together
+	groupKeys  = 4
 	sharedKeys = 8
 	writeEvery = 30 * time.Millisecond // a small machine has to follow, beside other tests
 )
@@ -29,19 +33,21 @@ const (
 // application is what writes on one side: transactions, one after the other. What becomes of one whose answer is lost, the
 // triggers tell.
 type application struct {
-	side    int
-	prefix  string
-	chance  *rand.Rand
-	target  target
-	tokens  atomic.Int64 // given out
-	written atomic.Int64 // transactions that were answered
-	live    atomic.Bool  // rows with parts may be deleted: while those are copied, one whose parent goes is an error to be seen to
+	side     int
+	prefix   string
+	chance   *rand.Rand
+	target   target
+	tokens   atomic.Int64 // given out
+	written  atomic.Int64 // transactions that were answered
+	failures []string     // of transactions that no fault is to blame for
+	live     atomic.Bool  // rows with parts may be deleted: while those are copied, one whose parent goes is an error to be seen to
 }
 
 // target is a database.
 type target interface {
 	// exec carries out statements in one transaction; after an error it goes on with another connection.
 	exec(statements string) error
+	ask(query string) (string, error)
 	close()
 }
 
@@ -84,6 +90,9 @@ func (a *application) own() []string {
 		}
 		return []string{a.putItem(id)}
 	}
+	if a.chance.IntN(6) == 0 {
+		return a.group()
+	}
 	id := fmt.Sprintf("%s%s-%02d", a.prefix, family, a.chance.IntN(ownKeys))
 	part := fmt.Sprintf("%s-%d", id, a.chance.IntN(partsOf))
 	switch n := a.chance.IntN(10); {
@@ -99,23 +108,31 @@ func (a *application) own() []string {
 	return []string{a.putItem(id), putPartAs(part, id, a.token())}
 }
 
+// group writes rows that are only ever written together, with tokens that follow on each other: who sees some of them sees that.
+func (a *application) group() []string {
+	var out []string
+	for i := range groupKeys {
+		out = append(out, a.putItem(fmt.Sprintf("%s-%s-%d", a.prefix, group, i)))
+	}
+	return out
+}
+
 func putPartAs(id, item, token string) string {
 	return fmt.Sprintf("INSERT INTO part (id, item, token, v) VALUES ('%s', '%s', '%s', %d) "+
 		"ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v", id, item, token, value(token))
 }
 
-// last writes rows of their own to each table. It returns their tokens, too.
-func (a *application) last() (statements string, tokens [2]string) {
-	id := a.prefix + "-last"
+// both writes a row of its own to each table. It returns their tokens, too.
+func (a *application) both(id string) (statements string, tokens [2]string) {
 	tokens = [2]string{a.token(), a.token()}
-	return putItemAs(id, tokens[0]) + ";\n" + putPartAs(id+"-0", id, tokens[1]), tokens
+	return "BEGIN;\n" + a.putItemAs(id, tokens[0]) + ";\n" + putPartAs(id+"-0", id, tokens[1]) + ";\nCOMMIT", tokens
 }
 
-func (a *application) putItem(id string) string { return putItemAs(id, a.token()) }
+func (a *application) putItem(id string) string { return a.putItemAs(id, a.token()) }
 
-func putItemAs(id, token string) string {
-	return fmt.Sprintf("INSERT INTO item (id, token, v) VALUES ('%s', '%s', %d) ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v",
-		id, token, value(token))
+func (a *application) putItemAs(id, token string) string {
+	return fmt.Sprintf("INSERT INTO item (id, token, v, %[4]s) VALUES ('%[1]s', '%[2]s', %[3]d, '%[2]s') "+
+		"ON CONFLICT (id) DO UPDATE SET token = excluded.token, v = excluded.v, %[4]s = excluded.%[4]s", id, token, value(token), notes[a.side])
 }
 
 // remove deletes a row, which gets a token of its own first; where there is none, not one that comes between the two.
@@ -152,13 +169,33 @@ func begin(both [2]*application) *applications {
 					return
 				case <-tick.C:
 				}
-				if a.target.exec(a.next()) == nil {
+				if err := a.target.exec(a.next()); err != nil {
+					a.fail(err)
+				} else {
 					a.written.Add(1)
 				}
 			}
 		})
 	}
 	return &applications{both, func() { close(done); work.Wait() }}
+}
+
+// excused are errors that applications may meet. Class 08 and 57: the server, or the connection, goes away, or a fault's time limit
+// ends; 40 and 55: who else locks; 23514: a fault's constraint.
+var excused = []string{"08", "57", "40", "55P03", "23514", "25P0"}
+
+// fail notes an error that is not a fault's doing.
+func (a *application) fail(err error) {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		if _, file := a.target.(*sqlite); file {
+			a.failures = append(a.failures, err.Error())
+		}
+		return // a connection was lost
+	}
+	if !slices.ContainsFunc(excused, func(code string) bool { return strings.HasPrefix(refused.Code, code) }) {
+		a.failures = append(a.failures, refused.Error())
+	}
 }
 
 // written is how many transactions were answered.
@@ -175,18 +212,25 @@ func (p *postgres) exec(statements string) error { return p.do("BEGIN;\n" + stat
 func (p *postgres) do(statements string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	_, err := p.results(ctx, statements)
+	return err
+}
+
+// results are the rows of the first statement.
+func (p *postgres) results(ctx context.Context, statements string) ([][][]byte, error) {
 	if p.conn == nil {
 		conn, err := pgconn.Connect(ctx, p.url)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		p.conn = conn
 	}
-	_, err := p.conn.Exec(ctx, statements).ReadAll()
+	all, err := p.conn.Exec(ctx, statements).ReadAll()
 	if err != nil {
 		p.close()
+		return nil, err
 	}
-	return err
+	return all[0].Rows, nil
 }
 
 func (p *postgres) close() {

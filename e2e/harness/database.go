@@ -3,6 +3,7 @@ package harness
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -20,8 +21,9 @@ type Database struct {
 	Path string // of an SQLite file
 	url  string // of a PostgreSQL database
 
-	named string   // how the config names it; "": by its URL
-	roles []string // of the config, made for the test
+	asking asking
+	named  string   // how the config names it; "": by its URL
+	roles  []string // of the config, made for the test
 }
 
 // URL is the database as applications name it.
@@ -68,11 +70,7 @@ func (d *Database) try(sql string) (string, error) {
 }
 
 // Try is the first row of a query, which may fail.
-func (d *Database) Try(query string) (string, error) {
-	out, err := d.try(query + ";\n")
-	first, _, _ := strings.Cut(out, "\n")
-	return first, err
-}
+func (d *Database) Try(query string) (string, error) { return d.ask(query) }
 
 // Exec carries out statements; each is a transaction of its own unless they say BEGIN and COMMIT.
 func (d *Database) Exec(statements ...string) {
@@ -127,18 +125,24 @@ func (d *Database) Int(query string) int {
 // Becomes waits until the first row of a query is want.
 func (d *Database) Becomes(query, want string) {
 	d.t.Helper()
-	got := ""
-	if !polled(Patience, func() bool { got = d.Text(query); return got == want }) {
-		d.t.Fatalf("%s has %q, not %q: %s", d.Side, got, want, query)
+	got, err := "", error(nil)
+	if !polled(Patience, func() bool { got, err = d.ask(query); return err != nil || got == want }) || err != nil {
+		d.t.Fatalf("%s has %q, not %q: %s: %v", d.Side, got, want, query, err)
 	}
 }
 
 // Exceeds waits until the number that a query gives is greater than another.
 func (d *Database) Exceeds(query string, than int) {
 	d.t.Helper()
-	got := 0
-	if !polled(Patience, func() bool { got = d.Int(query); return got > than }) {
-		d.t.Fatalf("%s has %d, not more than %d: %s", d.Side, got, than, query)
+	got, err := "", error(nil)
+	more := func() bool {
+		got, err = d.ask(query)
+		n, wrong := strconv.Atoi(got)
+		err = errors.Join(err, wrong)
+		return err != nil || n > than
+	}
+	if !polled(Patience, more) || err != nil {
+		d.t.Fatalf("%s has %q, not more than %d: %s: %v", d.Side, got, than, query, err)
 	}
 }
 

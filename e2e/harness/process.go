@@ -148,18 +148,20 @@ func (p *Process) AwaitLine(prefix string) string {
 	return found
 }
 
-// polled calls ok until it is true, at most for patience.
+// polled calls ok until it is true, at most for patience. Between two calls as much time passes as one takes: what is waited for needs
+// the processors, too.
 func polled(patience time.Duration, ok func() bool) bool {
-	deadline := time.Now().Add(patience)
-	every := time.NewTicker(20 * time.Millisecond)
-	defer every.Stop()
-	for !ok() {
-		if time.Now().After(deadline) {
+	const least = 20 * time.Millisecond
+	for began := time.Now(); ; {
+		looked := time.Now()
+		switch {
+		case ok():
+			return true
+		case time.Since(began) > patience:
 			return false
 		}
-		<-every.C
+		<-time.After(max(least, time.Since(looked)))
 	}
-	return true
 }
 
 // tail is the last lines of a text.
