@@ -128,6 +128,7 @@ func remarkSeverities() map[rule]string {
 		rule(store.RemarkVersionPatch):   SeverityWarning,
 		rule(store.RemarkWALLevel):       SeverityError,
 		rule(store.RemarkCaptureChanged): SeverityError,
+		rule(store.RemarkCertificate):    SeverityWarning,
 		rule(store.RemarkLogHeld):        SeverityWarning,
 		rule(store.RemarkLogLost):        SeverityError,
 		rule(store.RemarkLogUnread):      SeverityWarning,

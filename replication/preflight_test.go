@@ -16,7 +16,7 @@ func storeRemarks() []store.RemarkCode {
 	return []store.RemarkCode{store.RemarkBusyTimeout, store.RemarkDurability, store.RemarkLedger, store.RemarkLog, store.RemarkOwner,
 		store.RemarkPrivilege, store.RemarkReplaceBlind, store.RemarkReplication, store.RemarkRowSecurity, store.RemarkSenders,
 		store.RemarkSequence, store.RemarkSlots, store.RemarkStandby, store.RemarkTableKind, store.RemarkTriggerSkip, store.RemarkVersion,
-		store.RemarkVersionPatch, store.RemarkWALLevel, store.RemarkCaptureChanged, store.RemarkLogHeld, store.RemarkLogLost, store.RemarkLogUnread,
+		store.RemarkVersionPatch, store.RemarkWALLevel, store.RemarkCaptureChanged, store.RemarkCertificate, store.RemarkLogHeld, store.RemarkLogLost, store.RemarkLogUnread,
 		store.RemarkSlotElsewhere, store.RemarkSlotIdle, store.RemarkTransaction}
 }
 

@@ -49,6 +49,7 @@ type Condition struct {
 // The codes of remarks on what has been put there.
 const (
 	RemarkCaptureChanged RemarkCode = "capture_changed"  // a table is no longer captured as it was
+	RemarkCertificate    RemarkCode = "certificate_ends" // the server shows one that soon is no longer valid, or is not now
 	RemarkLogHeld        RemarkCode = "log_held"         // the database keeps much log for us
 	RemarkLogLost        RemarkCode = "log_lost"         // changes have been lost to the log
 	RemarkLogUnread      RemarkCode = "log_unread"       // nobody reads the log, which grows

@@ -2,10 +2,13 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/dustin/go-humanize"
 
@@ -14,11 +17,12 @@ import (
 
 // patience is from when on a diagnosis speaks.
 type patience struct {
-	held int64  // bytes of log kept for us
-	open string // interval that a transaction is open
+	held int64         // bytes of log kept for us
+	open string        // interval that a transaction is open
+	ends time.Duration // until a certificate ends
 }
 
-var usualPatience = patience{held: 1 << 30, open: "10 minutes"}
+var usualPatience = patience{held: 1 << 30, open: "10 minutes", ends: 14 * 24 * time.Hour}
 
 const (
 	sqlSlots = `SELECT s.slot_name, coalesce(s.database::text, ''), s.database = pg_catalog.current_database(), s.active, coalesce(s.wal_status, ''),
@@ -115,12 +119,26 @@ func (d *diagnosis) server(ctx context.Context, c *session) error {
 	if !found && len(d.out.Captured) > 0 {
 		d.add(store.RemarkLogLost, "", hintAfresh, "the replication slot %s is gone: what was changed since is lost to the log", d.slot)
 	}
+	d.certificate(c.conn.Conn().PgConn().Conn())
 	row, err := one(ctx, c, sqlLongest, textParam(d.patience.open))
 	if err == nil && row != nil {
 		d.add(store.RemarkTransaction, "", "end it, or see what it waits for: SELECT * FROM pg_stat_activity WHERE pid = "+row[0],
 			"a transaction of role %s (process %s) is open for %s s: until it ends the server keeps its log, and no slot can be made", row[1], row[0], row[2])
 	}
 	return err
+}
+
+// certificate looks at what the server shows of itself on a connection. Who connects anew once it has ended, and verifies it, is refused.
+func (d *diagnosis) certificate(conn net.Conn) {
+	secure, ok := conn.(*tls.Conn)
+	if !ok || len(secure.ConnectionState().PeerCertificates) == 0 {
+		return
+	}
+	ends := secure.ConnectionState().PeerCertificates[0].NotAfter
+	if time.Until(ends) > d.patience.ends {
+		return
+	}
+	d.add(store.RemarkCertificate, "", "give the server a new one (ssl_cert_file), and reload it", "the TLS certificate of the server is valid until %s only", ends.UTC().Format(time.RFC3339))
 }
 
 // ours looks at the slot of this database.

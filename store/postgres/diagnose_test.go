@@ -1,11 +1,23 @@
 package postgres_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dualwrite/dualwrite/store"
+	"github.com/dualwrite/dualwrite/store/postgres/postgrestest"
 	"github.com/dualwrite/dualwrite/store/storetest"
 )
 
@@ -66,4 +78,43 @@ func TestDiagnoseWhatKeepsLog(t *testing.T) {
 	require.NoError(t, tx.Exec(storetest.Statement{Op: store.Insert, Table: "items", Set: storetest.Values{"id": store.Int(1)}}))
 	require.Contains(t, u.remarksNow(t), store.RemarkTransaction)
 	require.NoError(t, tx.Rollback())
+}
+
+// A certificate that ends soon is told of, one that does not is not.
+func TestDiagnoseCertificate(t *testing.T) {
+	t.Parallel()
+	c, plain := own(t, nil, "")
+	for days, want := range map[int][]store.RemarkCode{10: {store.RemarkCertificate}, 20: {}} {
+		certify(t, c, time.Duration(days)*24*time.Hour)
+		u := &users{url: strings.Replace(c.URL("postgres"), "sslmode=disable", "sslmode=require", 1)}
+		require.NoError(t, u.open())
+		require.Equal(t, want, u.remarksNow(t))
+		require.NoError(t, u.store.Close())
+	}
+	require.Empty(t, (&users{store: plain}).remarksNow(t), "no TLS")
+}
+
+// certify gives a server a certificate that is valid for so long, and has it talk TLS.
+func certify(t *testing.T, c *postgrestest.Cluster, valid time.Duration) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	require.NoError(t, err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	require.NoError(t, err)
+	data := filepath.Join(c.Folder(), "data")
+	owner, err := os.Stat(data)
+	require.NoError(t, err)
+	for name, block := range map[string]*pem.Block{"server.crt": {Type: "CERTIFICATE", Bytes: certificate}, "server.key": {Type: "PRIVATE KEY", Bytes: private}} {
+		path := filepath.Join(data, name)
+		require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(block), 0o600))
+		of := owner.Sys().(*syscall.Stat_t)
+		require.NoError(t, os.Chown(path, int(of.Uid), int(of.Gid)))
+	}
+	u := &users{url: c.URL("postgres")}
+	require.NoError(t, u.exec("ALTER SYSTEM SET ssl = on"))
+	require.NoError(t, c.Stop(postgrestest.Fast))
+	require.NoError(t, c.Run())
 }

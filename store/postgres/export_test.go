@@ -7,7 +7,7 @@ import (
 )
 
 // BeImpatient makes diagnoses speak of any log that is kept and of any transaction that is open.
-func (s *Store) BeImpatient() { s.patience = patience{held: -1, open: "0"} }
+func (s *Store) BeImpatient() { s.patience = patience{held: -1, open: "0", ends: usualPatience.ends} }
 
 // SettingIn is a setting of a view's session.
 func SettingIn(ctx context.Context, v store.View, name string) (string, error) {
