@@ -180,7 +180,7 @@ func (c *serverCrashes) sample(urls [2]string) func() int {
 		if err != nil || confirmed == "" {
 			return true // the server is down, or nothing has begun
 		}
-		reached, err := ask(urls[1-side], `SELECT "position" FROM dualwrite.marker WHERE writer = 'stream' ORDER BY seq DESC LIMIT 1`)
+		reached, err := ask(urls[1-side], `SELECT "position" FROM dualwrite.marker WHERE writer = 'stream' ORDER BY seq DESC, what LIMIT 1`)
 		if err != nil || len(reached) < 16 {
 			return true
 		}

@@ -20,10 +20,10 @@ func (l *lane) gaps() []fault {
 		}},
 		{name: "cursor set back", make: func(side int) {
 			l.run.gap(1-side, tables, func(write func()) {
+				old := l.run.overtaken(side)
 				l.run.without(func() {
 					write()
-					marker := l.ledger(side, "%s", "marker")
-					l.run.sides()[side].Exec("DELETE FROM " + marker + " WHERE writer = 'stream' AND seq > (SELECT min(seq) FROM " + marker + " WHERE writer = 'stream')")
+					l.run.sides()[side].Exec(l.ledger(side, "DELETE FROM %s WHERE writer = 'stream' AND seq > ", "marker") + old)
 				})
 			})
 		}},
@@ -80,7 +80,11 @@ func (r *run) gap(side int, maps []string, lose func(write func())) {
 		})
 		require.Equal(r.t, "0", r.sides()[1-side].Text(fmt.Sprintf("SELECT count(*) FROM %s WHERE token = '%s'", name, tokens[i])), "carried over a gap")
 	}
-	r.link.Do("run", "part", "--related", "--yes")
+	run := []string{"run", "part", "--related", "--yes"}
+	if first := r.link.Try(run...); first.Exit != 0 { // a cursor that was set back has numbers used again, which the other stream notices
+		require.Contains(r.t, first.Out+first.Err, "of writer stream follows on")
+		r.link.Do(run...)
+	}
 	r.begin()
 }
 
@@ -116,12 +120,36 @@ func (r *run) truncated(side int) {
 // without does something while no worker runs.
 func (r *run) without(do func()) {
 	r.t.Helper()
-	r.worker.Kill()
+	r.worker.Stop()
 	do()
 	r.worker = r.link.Work()
 }
 
-// dropSlot drops the slot of a side, which the killed worker's connection may hold for a moment, and returns its name.
+// overtaken is the number of a transaction of the stream into a side, not its last, beyond which the other side's log has been confirmed, so
+// that what followed on it will not be delivered again. That the log holds nothing for dualwrite is not confirmation.
+func (r *run) overtaken(side int) string {
+	r.t.Helper()
+	here, there := r.sides()[side], r.sides()[1-side]
+	began, confirmed := "SELECT '0'", "SELECT printf('%020d', confirmed) FROM dualwrite_log"
+	if r.lane.clusters[1-side] != nil {
+		began = "SELECT upper(lpad(to_hex((since::pg_lsn - '0/0')::bigint), 16, '0')) FROM dualwrite.slot"
+		confirmed = "SELECT CASE WHEN idle <> '' THEN confirmed ELSE upper(lpad(to_hex((confirmed_flush_lsn - '0/0')::bigint), 16, '0')) END " +
+			"FROM pg_replication_slots, dualwrite.slot WHERE slot_name = name"
+	}
+	number := ""
+	r.link.Until("an older cursor, beyond which the log is confirmed", func() bool {
+		first := r.lane.ledger(side, "SELECT seq || ' ' || position FROM %s WHERE writer = 'stream' AND position > '", "marker")
+		oldest := strings.Fields(here.Text(first + there.Text(began) + "' ORDER BY seq LIMIT 1"))
+		if len(oldest) != 2 {
+			return false
+		}
+		number = oldest[0]
+		return there.Text(confirmed) > oldest[1]
+	})
+	return number
+}
+
+// dropSlot drops the slot of a side, which the connection of the worker that has ended may hold for a moment, and returns its name.
 func (r *run) dropSlot(side int) string {
 	r.t.Helper()
 	const ours = " FROM pg_replication_slots WHERE database = current_database()"

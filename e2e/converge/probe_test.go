@@ -104,7 +104,7 @@ func (p *probe) confirmed(there target) {
 	if err != nil || len(far) != 2 {
 		return // the server is down, or nothing has begun
 	}
-	reached, err := there.ask(p.run.lane.ledger(1-p.side, "SELECT position FROM %s WHERE writer = 'stream' ORDER BY seq DESC LIMIT 1", "marker"))
+	reached, err := there.ask(p.run.lane.ledger(1-p.side, "SELECT position FROM %s WHERE writer = 'stream' ORDER BY seq DESC, what LIMIT 1", "marker"))
 	if err != nil || len(reached) < 16 {
 		return
 	}

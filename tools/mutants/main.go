@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -41,29 +43,55 @@ func run(out io.Writer, seeds int, only string) error {
 	if err != nil {
 		return err
 	}
-	lived, tried := 0, 0
-	for _, m := range all {
-		if only != "" && m.name != only {
-			continue
-		}
-		tried++
-		r, err := try(&m, folder, seeds)
-		if err != nil {
-			return err
+	if only != "" {
+		all = slices.DeleteFunc(all, func(m mutant) bool { return m.name != only })
+	}
+	lived := 0
+	for i, became := range tryAll(all, folder, seeds) {
+		r := <-became
+		if r.err != nil {
+			return r.err
 		}
 		if r.layer == "" {
 			lived++
 		}
-		fmt.Fprintf(out, "%-32s %-24s %5.1f s  %s\n", m.name, r, r.took.Seconds(), m.says)
+		fmt.Fprintf(out, "%-32s %-24s %5.1f s  %s\n", all[i].name, r.result, r.took.Seconds(), all[i].says)
 	}
-	fmt.Fprintf(out, "%d of %d mutants killed\n", tried-lived, tried)
+	fmt.Fprintf(out, "%d of %d mutants killed\n", len(all)-lived, len(all))
 	switch {
-	case tried == 0:
+	case len(all) == 0:
 		return errors.New("there is no such mutant")
 	case lived > 0:
 		return fmt.Errorf("%d mutants lived: the tests have a hole", lived)
 	}
 	return nil
+}
+
+// outcome is what has become of a mutant.
+type outcome struct {
+	result
+	err error
+}
+
+// tryAll tries as many mutants at a time as there are processors, since compilers keep one of them busy. Each channel gets what has become
+// of one mutant.
+func tryAll(all []mutant, folder string, seeds int) []chan outcome {
+	out := make([]chan outcome, len(all))
+	for i := range out {
+		out[i] = make(chan outcome, 1)
+	}
+	places := make(chan struct{}, runtime.NumCPU())
+	go func() {
+		for i := range all {
+			places <- struct{}{}
+			go func() {
+				defer func() { <-places }()
+				r, err := try(&all[i], filepath.Join(folder, all[i].name), seeds)
+				out[i] <- outcome{r, err}
+			}()
+		}
+	}()
+	return out
 }
 
 // load reads the lists of mutants. The working directory is tools.
@@ -123,9 +151,12 @@ func layers() map[string]layer {
 	}
 }
 
-// try makes a defect, and runs layer after layer until one notices.
+// try makes a defect, and runs layer after layer until one notices. The folder is new, and for this mutant alone.
 func try(m *mutant, folder string, seeds int) (result, error) {
 	began := time.Now()
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return result{}, err
+	}
 	overlay, err := m.overlay(folder)
 	if err != nil {
 		return result{}, err
@@ -136,7 +167,7 @@ func try(m *mutant, folder string, seeds int) (result, error) {
 			return result{}, fmt.Errorf("mutant %s: there is no layer %q", m.name, name)
 		}
 		binary := filepath.Join(folder, "tests")
-		build := exec.Command("go", "test", "-c", "-overlay", overlay, "-o", binary, l.pkg)
+		build := exec.Command("go", "test", "-c", "-overlay", overlay, "-ldflags=-w", "-o", binary, l.pkg)
 		build.Dir = ".."
 		if said, err := build.CombinedOutput(); err != nil {
 			return result{}, fmt.Errorf("mutant %s does not compile: %w\n%s", m.name, err, said)
