@@ -227,8 +227,9 @@ func (w *world) patience() int {
 // settle runs everything until nothing moves any more.
 func (w *world) settle() error {
 	quiet, waited := 0, !w.forgets
-	for range w.patience() {
+	for round := range w.patience() {
 		w.nowMs += 5
+		w.calm = round > w.patience()/2
 		moved := false
 		for _, db := range w.dbs {
 			db.Sync()
