@@ -37,7 +37,7 @@ demo: build ## tell the whole story on two SQLite files, or on PostgreSQL: LEFT=
 .PHONY: test
 test: build sqlite3-present postgres-present bin/testcount ## run every test; the last line is the count
 	@bin/testcount $(GO) test -json -count=1 -timeout=45m $$($(GO) list ./... | grep -v -e '/e2e$$' -e /e2e/converge) -- \
-		$(GO) test -json -count=1 -parallel=3 -timeout=45m ./e2e -- $(GO) test -json -count=1 -timeout=25m ./e2e/converge -- $(GO) -C tools test -json -count=1 ./testcount ./shape ./mutants
+		$(GO) test -json -count=1 -parallel=4 -timeout=45m ./e2e -- $(GO) test -json -count=1 -timeout=25m ./e2e/converge -- $(GO) -C tools test -json -count=1 ./testcount ./shape ./mutants
 
 .PHONY: simulate
 simulate: bin/testcount ## run the engine through seeded interleavings: SEED=1 N=100000
