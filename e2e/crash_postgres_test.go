@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -174,7 +173,7 @@ func run(t *testing.T, url, sql string) string {
 // the latter must not be less. What it returns ends the looking and tells how often it could look.
 func (c *serverCrashes) sample(urls [2]string) func() int {
 	var n atomic.Int64
-	end := onBothSides(20*time.Millisecond, func(side int) bool {
+	end := harness.OnBothSides(20*time.Millisecond, func(side int) bool {
 		confirmed, err := ask(urls[side], "SELECT (s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' "+
 			"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name")
 		if err != nil || confirmed == "" {
@@ -196,32 +195,6 @@ func (c *serverCrashes) sample(urls [2]string) func() int {
 	return func() int {
 		end()
 		return int(n.Load())
-	}
-}
-
-// onBothSides does something for each side at every tick, until it returns false or the end is called, which waits.
-func onBothSides(every time.Duration, work func(side int) bool) (end func()) {
-	done := make(chan struct{})
-	var both sync.WaitGroup
-	for side := range 2 {
-		both.Go(func() {
-			tick := time.NewTicker(every)
-			defer tick.Stop()
-			for {
-				select {
-				case <-done:
-					return
-				case <-tick.C:
-				}
-				if !work(side) {
-					return
-				}
-			}
-		})
-	}
-	return func() {
-		close(done)
-		both.Wait()
 	}
 }
 
@@ -249,7 +222,7 @@ func resilient(t *testing.T, urls [2]string, seed uint64) (written *atomic.Int64
 		{chance: rand.New(rand.NewPCG(seed, 1)), own: "F", table: "custtable", key: "account", name: "name", last: map[int]int{}},
 		{chance: rand.New(rand.NewPCG(seed, 2)), own: "D", table: "account", key: "accountnumber", name: "fullname", last: map[int]int{}},
 	}
-	return written, onBothSides(writeEvery, func(side int) bool {
+	return written, harness.OnBothSides(writeEvery, func(side int) bool {
 		if err := users[side].say(urls[side]); err != nil {
 			t.Error(err)
 			return false

@@ -236,10 +236,12 @@ func (l *lane) play(t *testing.T, seed uint64) {
 	l.series.played(r.users.written(), r.events)
 }
 
-// begin has the applications write, and both sides looked at.
+// begin has the applications write, and both sides looked at, until the test ends if not before.
 func (r *run) begin() {
 	r.users = begin(r.users.both)
 	r.probes = r.probing()
+	r.t.Cleanup(r.users.end)
+	r.t.Cleanup(r.probes)
 }
 
 // rest has the applications rest until everything has been carried across; what has lost conflicts so far is kept.

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
 // probeEvery is how often a side is looked at.
@@ -14,37 +16,32 @@ const probeEvery = 50 * time.Millisecond
 
 // probe looks at one side again and again while it is written. Each look is one statement, so it sees one moment.
 type probe struct {
-	run  *run
-	side int
-	here target
-	last [3]string // of the stream into the side: its epoch, its number, its position; "": not known
+	run         *run
+	side        int
+	here, there target
+	last        [3]string // of the stream into the side: its epoch, its number, its position; "": not known
 }
 
 // probing looks at both sides until it is ended.
 func (r *run) probing() (end func()) {
-	done := make(chan struct{})
-	var work sync.WaitGroup
-	for side := range 2 {
-		p := &probe{run: r, side: side, here: r.open(side)}
-		there := r.open(1 - side)
-		work.Go(func() {
-			defer p.here.close()
-			defer there.close()
-			tick := time.NewTicker(probeEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-done:
-					return
-				case <-tick.C:
-				}
-				p.whole()
-				p.forward()
-				p.confirmed(there)
-			}
-		})
+	var probes [2]*probe
+	for side := range probes {
+		probes[side] = &probe{run: r, side: side, here: r.open(side), there: r.open(1 - side)}
 	}
-	return func() { close(done); work.Wait() }
+	ended := harness.OnBothSides(probeEvery, func(side int) bool {
+		p := probes[side]
+		p.whole()
+		p.forward()
+		p.confirmed()
+		return true
+	})
+	return sync.OnceFunc(func() {
+		ended()
+		for _, p := range probes {
+			p.here.close()
+			p.there.close()
+		}
+	})
 }
 
 // open is another connection to a side.
@@ -94,7 +91,7 @@ func whole(text string) int64 {
 }
 
 // confirmed requires that the side's log is not confirmed beyond what the other side has, or what was found to hold nothing for it.
-func (p *probe) confirmed(there target) {
+func (p *probe) confirmed() {
 	if p.run.lane.clusters[p.side] == nil {
 		return
 	}
@@ -104,7 +101,7 @@ func (p *probe) confirmed(there target) {
 	if err != nil || len(far) != 2 {
 		return // the server is down, or nothing has begun
 	}
-	reached, err := there.ask(p.run.lane.ledger(1-p.side, "SELECT position FROM %s WHERE writer = 'stream' ORDER BY seq DESC, what LIMIT 1", "marker"))
+	reached, err := p.there.ask(p.run.lane.ledger(1-p.side, "SELECT position FROM %s WHERE writer = 'stream' ORDER BY seq DESC, what LIMIT 1", "marker"))
 	if err != nil || len(reached) < 16 {
 		return
 	}

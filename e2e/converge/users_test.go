@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/dualwrite/dualwrite/e2e/checker"
+	"github.com/dualwrite/dualwrite/e2e/harness"
 )
 
 // What an application writes.
@@ -157,27 +157,15 @@ type applications struct {
 
 // begin has both write until the end.
 func begin(both [2]*application) *applications {
-	done := make(chan struct{})
-	var work sync.WaitGroup
-	for _, a := range both {
-		work.Go(func() {
-			tick := time.NewTicker(writeEvery)
-			defer tick.Stop()
-			for {
-				select {
-				case <-done:
-					return
-				case <-tick.C:
-				}
-				if err := a.target.exec(a.next()); err != nil {
-					a.fail(err)
-				} else {
-					a.written.Add(1)
-				}
-			}
-		})
-	}
-	return &applications{both, func() { close(done); work.Wait() }}
+	return &applications{both, harness.OnBothSides(writeEvery, func(side int) bool {
+		a := both[side]
+		if err := a.target.exec(a.next()); err != nil {
+			a.fail(err)
+		} else {
+			a.written.Add(1)
+		}
+		return true
+	})}
 }
 
 // excused are errors that applications may meet. Class 08 and 57: the server, or the connection, goes away, or a fault's time limit
