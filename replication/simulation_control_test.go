@@ -229,7 +229,7 @@ func (w *world) settle() error {
 	quiet, waited := 0, !w.forgets
 	for round := range w.patience() {
 		w.nowMs += 5
-		w.calm = round > w.patience()/2
+		w.peace = round > w.patience()/2
 		moved := false
 		for _, db := range w.dbs {
 			db.Sync()

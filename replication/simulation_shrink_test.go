@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,7 +86,8 @@ type reducer struct {
 	attempt
 	fails func(attempt) ([]taped, error)
 	kind  string
-	runs  int // that are left
+	runs  int       // that are left
+	until time.Time // the zero time: no bound
 }
 
 var varying = regexp.MustCompile(`"[^"]*"|\d+|\[.*\]`)
@@ -94,6 +96,9 @@ func kindOf(err error) string { return varying.ReplaceAllString(err.Error(), "")
 
 // try takes an attempt over if it fails in the same way.
 func (r *reducer) try(a attempt) bool {
+	if !r.until.IsZero() && time.Now().After(r.until) {
+		r.runs = 0
+	}
 	if r.runs == 0 {
 		return false
 	}
@@ -182,8 +187,12 @@ func (r *reducer) calmDown(part, source, at, size int) bool {
 	return r.try(a)
 }
 
-// shrinkRuns bounds the effort for one seed: about a minute at most.
-const shrinkRuns = 3000
+// The effort for one seed.
+const (
+	shrinkRuns = 3000
+	shrinkFor  = 2 * time.Minute
+	storyBytes = 1 << 20 // of the story, its end
+)
 
 // shrunk tells the story of a failing seed, as short as it could be made. SHRINK=no leaves that out.
 func shrunk(seed int, change func(*plan)) string {
@@ -197,7 +206,7 @@ func shrunk(seed int, change func(*plan)) string {
 	if err == nil {
 		return "it does not fail again"
 	}
-	r := &reducer{attempt{p, parts}, silent, kindOf(err), shrinkRuns}
+	r := &reducer{attempt{p, parts}, silent, kindOf(err), shrinkRuns, time.Now().Add(shrinkFor)}
 	r.plan.steps = len(parts) - 2
 	before := r.plan.steps
 	r.reduce()
@@ -205,7 +214,11 @@ func shrunk(seed int, change func(*plan)) string {
 	s := newStory()
 	s.on, s.out = true, &told
 	_, err = r.play(sources{}, s)
-	return fmt.Sprintf("of %d steps %d are enough, with %+v:\n%s%v", before, r.plan.steps, r.plan, told.String(), err)
+	story := told.Bytes()
+	if len(story) > storyBytes { // TRACE=1 tells the whole
+		story = append([]byte("…"), story[len(story)-storyBytes:]...)
+	}
+	return fmt.Sprintf("of %d steps %d are enough, with %+v:\n%s%v", before, r.plan.steps, r.plan, story, err)
 }
 
 // TestSimulationShrinks makes a simulation that is said to fail where a user of the right side has written twice as small as that: all else
@@ -228,7 +241,7 @@ func TestSimulationShrinks(t *testing.T) {
 	p.withSync = true
 	parts, err := fails(from)(attempt{plan: p})
 	require.Error(t, err)
-	r := &reducer{attempt{p, parts}, fails(sources{}), kindOf(err), 1000}
+	r := &reducer{attempt: attempt{p, parts}, fails: fails(sources{}), kind: kindOf(err), runs: 1000}
 	before := len(parts)
 	require.Greater(t, before, 100)
 	r.reduce()

@@ -42,7 +42,8 @@ func simulations(t *testing.T, n int, change func(*plan)) {
 			t.Parallel()
 			for seed := start; seed < min(start+share, first+n); seed++ {
 				if err := simulateAs(seed, change); err != nil {
-					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1\n%s", seed, err, seed, shrunk(seed, change))
+					t.Errorf("seed %d: %v\nmake simulate SEED=%d N=1", seed, err, seed)
+					t.Log(shrunk(seed, change))
 					return // what this has to tell is enough
 				}
 			}
@@ -128,7 +129,7 @@ type world struct {
 	calls   func(side tablemap.Side, op string) // of a store, in worlds that a test makes
 	hooked  bool                                // inside a hook: hooks do not nest
 	ending  bool                                // the writing has ended
-	calm    bool                                // it has, long ago: what keeps others from coming to rest ends, too
+	peace   bool                                // it has, long ago: what keeps others from coming to rest ends, too
 	waited  bool                                // something was held for a reference, which is tried again without being asked for
 	taken   int                                 // steps of the engine
 	noteID  int                                 // of the last note of a change
@@ -339,7 +340,7 @@ func (w *world) stream(from tablemap.Side) (replication.Outcome, error) {
 		return replication.Moved, mendable(err)
 	}
 	// A second attempt begins while the first still runs. In the end a log that comes in small stretches, or is long, would never be read.
-	if w.crashes && w.rand.IntN(60) == 0 && !(w.ending && w.stretch > 0) && !w.calm {
+	if w.crashes && w.rand.IntN(60) == 0 && !(w.ending && w.stretch > 0) && !w.peace {
 		stale := w.streams[from]
 		if w.streams[from], err = w.engine.NewStream(w.ctx, from); err != nil {
 			w.streams[from] = nil
