@@ -18,6 +18,11 @@ const dormantPause = time.Second / 2
 func (a *Activities) Stream(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error) {
 	ctx, r, end := a.begin(ctx)
 	defer end()
+	if in.Look {
+		if maps, err := a.engine.Attached(ctx); err == nil && len(maps) == 0 {
+			return tablemap.StreamResult{}, nil
+		}
+	}
 	looked := time.Now()
 	t := &troubles{activities: a, link: in.Link, told: activity.GetInfo(ctx).Attempt > 1} // an earlier attempt may have told
 	err := run(ctx, r, job[Stream]{

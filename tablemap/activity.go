@@ -95,6 +95,7 @@ type LiveResult struct {
 type StreamRequest struct {
 	Link string `json:"link"`
 	From Side   `json:"from"`
+	Look bool   `json:"look,omitempty"` // whether any map is attached, before anything else
 }
 
 // StreamProgress is the heartbeat of Stream.

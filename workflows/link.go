@@ -21,6 +21,7 @@ type stream struct {
 	future workflow.Future // nil while no map is attached
 	cancel workflow.CancelFunc
 	failed string // how the last attempt ended, when by an error or a gap
+	again  bool   // a map has been attached since it was started: one that ends meanwhile may not have seen it
 }
 
 // Link is the workflow of a link: it keeps one Stream activity per direction going while any map is attached. It does
@@ -36,6 +37,7 @@ func Link(root workflow.Context, in tablemap.LinkRequest) error {
 	for side := range l.streams {
 		l.streams[side] = &stream{}
 	}
+	l.drainAttach() // of the map that has started this
 	l.startIdle(ctx)
 	for l.busy() {
 		l.show(ctx)
@@ -60,16 +62,15 @@ func (l *linkRun) busy() bool {
 func (l *linkRun) startIdle(ctx workflow.Context) {
 	for side, s := range l.streams {
 		if s.future == nil {
-			l.start(ctx, tablemap.Side(side))
+			l.start(ctx, tablemap.StreamRequest{Link: l.in.Link, From: tablemap.Side(side)})
 		}
 	}
 }
 
-func (l *linkRun) start(ctx workflow.Context, from tablemap.Side) {
-	s := l.streams[from]
+func (l *linkRun) start(ctx workflow.Context, in tablemap.StreamRequest) {
+	s := l.streams[in.From]
 	streamCtx, cancel := workflow.WithCancel(ctx)
-	in := tablemap.StreamRequest{Link: l.in.Link, From: from}
-	s.future, s.cancel = start(streamCtx, l.in.Link, tablemap.Activities.Stream, in).Future, cancel
+	s.future, s.cancel, s.again = start(streamCtx, l.in.Link, tablemap.Activities.Stream, in).Future, cancel, false
 }
 
 func (l *linkRun) endAll() {
@@ -85,6 +86,9 @@ func (l *linkRun) next(ctx workflow.Context) {
 	s := workflow.NewSelector(ctx)
 	s.AddReceive(l.attach, func(c workflow.ReceiveChannel, _ bool) {
 		c.Receive(ctx, nil)
+		for _, one := range l.streams {
+			one.again = true
+		}
 		if !l.leaving {
 			l.startIdle(ctx)
 		}
@@ -97,8 +101,12 @@ func (l *linkRun) next(ctx workflow.Context) {
 	s.Select(ctx)
 }
 
+// changeAgain is since when a stream that ends while a map is attached is started again.
+const changeAgain = "stream-again"
+
 // ended deals with the end of a stream: without a map there is nothing to do; otherwise another one goes on. After a
-// gap that is beyond it: the maps concerned have been taken off.
+// gap that is beyond it: the maps concerned have been taken off. One that has found no map may have looked just before one
+// was attached, so it is to look again.
 func (l *linkRun) ended(ctx workflow.Context, from tablemap.Side) {
 	s := l.streams[from]
 	var result tablemap.StreamResult
@@ -111,6 +119,9 @@ func (l *linkRun) ended(ctx workflow.Context, from tablemap.Side) {
 		s.failed = result.Alarm.Message
 	default:
 		s.failed = ""
+		if s.again && !l.leaving && workflow.GetVersion(ctx, changeAgain, workflow.DefaultVersion, 1) == 1 {
+			l.start(ctx, tablemap.StreamRequest{Link: l.in.Link, From: from, Look: true})
+		}
 		return
 	}
 	if l.leaving {

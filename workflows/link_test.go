@@ -75,6 +75,23 @@ func TestAttachKeepsTheLinkGoing(t *testing.T) {
 	require.Equal(t, int32(2), left.Load())
 }
 
+// A stream that finds no map, and ends, may have looked just before one was attached: what is told of the map comes before its end.
+func TestAttachWhileAStreamEnds(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var left atomic.Int32
+	b.engine.OnStream = func(ctx context.Context, in tablemap.StreamRequest) (tablemap.StreamResult, error) {
+		if in.From == tablemap.Left && left.Add(1) == 1 {
+			return tablemap.StreamResult{}, workflowstest.After(ctx, 3*soon)
+		}
+		return tablemap.StreamResult{}, workflowstest.After(ctx, 5*soon)
+	}
+	b.signalAt(2*soon, workflows.SignalAttach, nil)
+	b.ExecuteWorkflow(workflows.TypeLink, linkRequest())
+	require.NoError(t, b.GetWorkflowError())
+	require.Equal(t, int32(2), left.Load())
+}
+
 func TestLinkDoesNotHearCancel(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
