@@ -41,6 +41,7 @@ func TestConverge(t *testing.T) {
 	require.NoError(t, err, variableSeed)
 	duration, err := time.ParseDuration(orElse(os.Getenv(variableDuration), "0s"))
 	require.NoError(t, err, variableDuration)
+	both := t
 	for _, pair := range []harness.Pair{harness.Postgres, harness.PostgresSQLite} {
 		t.Run(string(pair), func(t *testing.T) {
 			t.Parallel()
@@ -53,13 +54,13 @@ func TestConverge(t *testing.T) {
 			var playing sync.WaitGroup
 			for _, l := range lanes {
 				playing.Go(func() {
-					for seed := s.next(); seed >= 0 && !t.Failed(); seed = s.next() {
+					for seed := s.next(); seed >= 0 && !both.Failed(); seed = s.next() {
 						t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) { l.play(t, uint64(seed)) })
 					}
 				})
 			}
 			playing.Wait()
-			if !t.Failed() {
+			if !both.Failed() {
 				s.report(t, lanes[0].faults())
 			}
 		})
