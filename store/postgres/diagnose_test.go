@@ -83,7 +83,7 @@ func TestDiagnoseWhatKeepsLog(t *testing.T) {
 // A certificate that ends soon is told of, one that does not is not.
 func TestDiagnoseCertificate(t *testing.T) {
 	t.Parallel()
-	c, plain := own(t, nil, "")
+	c, _ := own(t, nil, "")
 	for days, want := range map[int][]store.RemarkCode{10: {store.RemarkCertificate}, 20: {}} {
 		certify(t, c, time.Duration(days)*24*time.Hour)
 		u := &users{url: strings.Replace(c.URL("postgres"), "sslmode=disable", "sslmode=require", 1)}
@@ -91,7 +91,10 @@ func TestDiagnoseCertificate(t *testing.T) {
 		require.Equal(t, want, u.remarksNow(t))
 		require.NoError(t, u.store.Close())
 	}
-	require.Empty(t, (&users{store: plain}).remarksNow(t), "no TLS")
+	plain := &users{url: c.URL("postgres")}
+	require.NoError(t, plain.open())
+	require.Empty(t, plain.remarksNow(t), "no TLS")
+	require.NoError(t, plain.store.Close())
 }
 
 // certify gives a server a certificate that is valid for so long, and has it talk TLS.
