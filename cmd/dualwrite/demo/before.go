@@ -45,7 +45,7 @@ func (t *teller) before() {
 	}
 	t.write(t.left, "UPDATE CustomersV3 SET Email = 'new@example.com' WHERE CustomerAccount = 'C-03000'")
 	t.holds(t.text(t.right, rightOf("emailaddress1", "C-03000")) == "c03000@example.com", "nothing flows: a change on finops does not reach dataverse")
-	t.holds(t.number(t.left, t.left.triggers()) == 0 && t.number(t.right, t.right.triggers()) == 0, "neither database has a trigger of ours")
+	t.untouched("neither database has anything of ours on its tables")
 }
 
 func (t *teller) relatedMaps() {

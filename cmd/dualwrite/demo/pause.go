@@ -73,5 +73,5 @@ func (t *teller) verify() {
 func (t *teller) stop() {
 	t.chapter("Stop")
 	t.command(0, "stop customers --related")
-	t.holds(t.number(t.left, t.left.triggers()) == 0 && t.number(t.right, t.right.triggers()) == 0, "no trigger of ours is left; the data stays")
+	t.untouched("nothing of ours is left on the tables; the data stays")
 }

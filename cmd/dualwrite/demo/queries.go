@@ -14,10 +14,12 @@ const (
 	rightCount      = `SELECT count(*) FROM contact`
 )
 
-// triggers counts those on the tables of an application, which has none of its own.
-func (a *application) triggers() string {
+// captures counts what dualwrite puts on the tables of an application, which has nothing like it of its own: triggers; on PostgreSQL
+// tables that are published, or have another replica identity.
+func (a *application) captures() string {
 	if a.drop != nil {
-		return `SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal`
+		return `SELECT (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal) + (SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			AND relkind = 'r' AND (relreplident <> 'd' OR oid IN (SELECT prrelid FROM pg_publication_rel)))`
 	}
 	return `SELECT count(*) FROM sqlite_master WHERE type = 'trigger'`
 }

@@ -59,6 +59,11 @@ func (t *teller) holds(ok bool, format string, args ...any) {
 	fmt.Fprintf(t.out, "   ✓ %s\n", text)
 }
 
+// untouched checks that nothing is captured.
+func (t *teller) untouched(text string) {
+	t.holds(t.number(t.left, t.left.captures()) == 0 && t.number(t.right, t.right.captures()) == 0, "%s", text)
+}
+
 // command shows a command line and what it prints, and checks its exit code.
 func (t *teller) command(exit int, line string) {
 	if t.err != nil {
