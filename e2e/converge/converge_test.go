@@ -129,7 +129,7 @@ func (s *series) report(t *testing.T, kinds []fault) {
 	}
 	t.Logf("%d seeds, %d transactions of applications, %d changes of rows, %d faults: %v", s.begun, s.written, s.events, sum, s.fired)
 	t.Logf("looked at while it was written: %v", s.looks)
-	for _, at := range []string{"transactions", "cursors", "confirmations"} {
+	for _, at := range []string{"transactions", "cursors", "confirmations of finops", "confirmations of dataverse"} {
 		require.Positive(t, s.looks[at], at)
 	}
 	all := len(kinds)
@@ -178,6 +178,7 @@ type run struct {
 	worker *harness.Process
 	users  *applications
 	probes func() // ends them
+	seed   uint64
 	chance *rand.Rand
 	faults int            // the number of the next one, through all seeds
 	events int            // changes of rows
@@ -187,7 +188,7 @@ type run struct {
 // play is one seed: rows on both sides, an initial write under load and faults, live writes under load and faults, peace,
 // judgement.
 func (l *lane) play(t *testing.T, seed uint64) {
-	r := &run{t: t, lane: l, chance: rand.New(rand.NewPCG(seed, 1)), faults: int(seed) * faultsPerSeed}
+	r := &run{t: t, lane: l, seed: seed, chance: rand.New(rand.NewPCG(seed, 1)), faults: int(seed) * faultsPerSeed}
 	l.run = r
 	r.master = r.chance.IntN(2)
 	r.link = l.connect(t, seed, []string{"finops", "dataverse"}[r.master])

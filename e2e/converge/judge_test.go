@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -51,6 +52,9 @@ func (r *run) judge(live [2]int64) {
 		},
 		Rest: func(token string) string { return strconv.Itoa(value(token)) }}
 	r.settle()
+	if r.seed%silentEvery == 0 {
+		r.silence()
+	}
 	silent := r.noted()
 	for _, name := range tables {
 		if v := r.link.Try("verify", name); v.Exit != 0 {
@@ -77,6 +81,39 @@ func (r *run) judge(live [2]int64) {
 	if wrong := judged.Check(); len(wrong) > 0 {
 		r.t.Fatalf("%d findings:\n%s", len(wrong), strings.Join(wrong[:min(len(wrong), 30)], "\n"))
 	}
+}
+
+// Of every so many seeds one is watched for so long in the end.
+const (
+	silentEvery = 8
+	silentFor   = 30 * time.Second
+)
+
+// silence requires that nothing is done any more once everything has been carried across: no row is changed, nothing is queued, held or
+// to be sent again, and each stream writes its cursor down once at most, so that they do not answer each other for ever.
+func (r *run) silence() {
+	r.t.Helper()
+	cursors := func() (out [2]int) {
+		for side, d := range r.sides() {
+			out[side] = d.Int(r.lane.ledger(side, "SELECT max(seq) FROM %s WHERE writer = 'stream'", "marker"))
+		}
+		return out
+	}
+	rows, began := r.noted(), cursors()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for since := time.Now(); time.Since(since) < silentFor; <-tick.C {
+		require.Equal(r.t, rows, r.noted(), "changes of rows, though nobody writes")
+		for side, d := range r.sides() {
+			for _, table := range []string{"queue", "held", "token", "alarm"} {
+				require.Zero(r.t, d.Int(r.lane.ledger(side, "SELECT count(*) FROM %s", table)), "%s of %s", table, d.Side)
+			}
+		}
+	}
+	for side, seq := range cursors() {
+		require.LessOrEqual(r.t, seq-began[side], 1, "transactions of the stream into %s, though nobody writes", r.sides()[side].Side)
+	}
+	r.lane.series.looked("silence")
 }
 
 // noted is how many changes of rows the triggers of both sides have noted.

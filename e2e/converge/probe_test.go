@@ -92,26 +92,27 @@ func whole(text string) int64 {
 
 // confirmed requires that the side's log is not confirmed beyond what the other side has, or what was found to hold nothing for it.
 func (p *probe) confirmed() {
+	confirmed, digits, base := "(s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' "+
+		"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name", 16, 16
 	if p.run.lane.clusters[p.side] == nil {
-		return
+		confirmed, digits, base = "confirmed || ' 0' FROM dualwrite_log", 20, 10
 	}
-	got, err := p.here.ask("SELECT (s.confirmed_flush_lsn - '0/0')::text || ' ' || coalesce(nullif(o.idle, ''), o.since)::pg_lsn - '0/0' " +
-		"FROM pg_replication_slots s, dualwrite.slot o WHERE s.slot_name = o.name")
+	got, err := p.here.ask("SELECT " + confirmed)
 	far := strings.Fields(got)
 	if err != nil || len(far) != 2 {
 		return // the server is down, or nothing has begun
 	}
 	reached, err := p.there.ask(p.run.lane.ledger(1-p.side, "SELECT position FROM %s WHERE writer = 'stream' ORDER BY seq DESC, what LIMIT 1", "marker"))
-	if err != nil || len(reached) < 16 {
+	if err != nil || len(reached) < digits {
 		return
 	}
-	cursor, err := strconv.ParseInt(reached[:16], 16, 64)
+	cursor, err := strconv.ParseInt(reached[:digits], base, 64)
 	if err != nil {
 		p.run.t.Errorf("position %q: %v", reached, err)
 	}
-	p.run.lane.series.looked("confirmations")
+	p.run.lane.series.looked("confirmations of " + p.run.sides()[p.side].Side)
 	if flushed := whole(far[0]); flushed > cursor+1 && flushed > whole(far[1]) {
-		p.run.t.Errorf("the log of %s is confirmed up to %X; the other side has come to %s", p.run.sides()[p.side].Side, flushed, reached)
+		p.run.t.Errorf("the log of %s is confirmed up to %d; the other side has come to %s", p.run.sides()[p.side].Side, flushed, reached)
 	}
 }
 
