@@ -132,6 +132,9 @@ func (s *series) report(t *testing.T, kinds []fault) {
 	for _, at := range []string{"transactions", "cursors", "confirmations of finops", "confirmations of dataverse"} {
 		require.Positive(t, s.looks[at], at)
 	}
+	if s.begun >= silentEvery {
+		require.Positive(t, s.looks["silence"], "silence")
+	}
 	all := len(kinds)
 	if whole := (s.first*faultsPerSeed + all - 1) / all * all; whole+all > (s.first+s.begun)*faultsPerSeed {
 		return // so few seeds do not come to every kind

@@ -89,8 +89,8 @@ const (
 	silentFor   = 30 * time.Second
 )
 
-// silence requires that nothing is done any more once everything has been carried across: no row is changed, nothing is queued, held or
-// to be sent again, and each stream writes its cursor down once at most, so that they do not answer each other for ever.
+// silence requires that nothing is done any more once everything has been carried across: no row is changed, nothing is queued or held, no
+// map has an alarm, and each stream writes its cursor down once at most, so that they do not answer each other for ever.
 func (r *run) silence() {
 	r.t.Helper()
 	cursors := func() (out [2]int) {
